@@ -1,0 +1,1 @@
+"""Agreements, rules, audit and reports: what an officer runs and reads."""

@@ -1,0 +1,1 @@
+"""The agency's side: normalise, derive, seal; open what comes back."""

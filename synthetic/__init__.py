@@ -1,0 +1,1 @@
+"""Synthetic populations and agencies with known truth; the rehearsal that plays all roles on one machine."""
