@@ -1,1 +1,1 @@
-"""The linkage unit's side: intake, candidate pairs, Splink model, clusters, window, returns. Holds no linkage secret."""
+"""The linkage unit: intake, candidate pairs, Splink model, clusters, window, returns. Holds no secret."""

@@ -1,1 +1,1 @@
-"""The formats that both sides share: error tree, canonical JSON, agreement schema, package container, Arrow schemas."""
+"""The formats both sides share: errors, canonical JSON, agreement schema, package container, Arrow schemas."""

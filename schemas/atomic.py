@@ -30,11 +30,8 @@ def atomic_file(target: Path, *, private: bool = False) -> Iterator[IO[bytes]]:
     """
     aside = _aside(target)
     try:
-        descriptor = os.open(
-            aside,
-            os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0),
-            0o600 if private else 0o666,
-        )
+        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)
+        descriptor = os.open(aside, flags, 0o600 if private else 0o666)
     except OSError as error:
         raise OutputError(
             f"cannot write here ({error.strerror}).", where=str(target), remedy="Choose a folder that exists."
