@@ -69,8 +69,43 @@ class WrongPassphrase(IdentityError):
     """The passphrase does not open this key file."""
 
 
+class KeyFileInvalid(IdentityError):
+    """The file is not a Tallystick key file, or was damaged, or holds another kind of key."""
+
+
 class CeremonyError(IdentityError):
     """A step of the linkage-secret ceremony does not fit the others."""
+
+
+class CommitmentBroken(CeremonyError):
+    """A contribution is not the one that its agency committed to."""
+
+
+class ContributionMissing(CeremonyError):
+    """An agency's commitment or contribution is missing."""
+
+
+class ContributionDoubled(CeremonyError):
+    """An agency appears twice, or two agencies gave the same contribution."""
+
+
+class WeakContribution(CeremonyError):
+    """A contribution is not 32 random bytes."""
+
+
+class SecretExpired(CeremonyError):
+    """The linkage secret is past its last day, or not yet valid."""
+
+
+# --- documents that are signed or digested ---------------------------------------------------------------
+
+
+class NotCanonical(InputError):
+    """A value has no canonical JSON form, or bytes are not the canonical form of their value."""
+
+
+class EnvelopeInvalid(InputError):
+    """A signature envelope is not well formed."""
 
 
 # --- packages: one class a way of failing ---------------------------------------------------------------
@@ -92,6 +127,10 @@ class WrongRecipient(PackageError):
     """The package is encrypted to somebody else."""
 
 
+class Forwarded(WrongRecipient):
+    """The signed content was made for another recipient or another package and was encrypted anew."""
+
+
 class BadSignature(PackageError):
     """The signature does not fit the bytes."""
 
@@ -102,6 +141,18 @@ class UnknownSigner(PackageError):
 
 class SignerNotParty(PackageError):
     """The signer is known but is not the party that the manifest names as sender."""
+
+
+class WrongSender(PackageError):
+    """The package is genuine but comes from another party than the one expected."""
+
+
+class WrongKind(PackageError):
+    """The package is genuine but of another kind than the one expected."""
+
+
+class WrongPurpose(PackageError):
+    """The package was made for another purpose."""
 
 
 class WrongAgreement(PackageError):
@@ -125,7 +176,23 @@ class TrailingBytes(PackageError):
 
 
 class Corrupted(PackageError):
-    """A part of the package was altered, reordered or replaced."""
+    """A part of the package was altered or replaced."""
+
+
+class ChunkReordered(Corrupted):
+    """The chunks of the package are out of order, repeated or missing."""
+
+
+class ManifestInvalid(PackageError):
+    """The manifest of the package is not well formed, although its signature is good."""
+
+
+class LimitExceeded(PackageError):
+    """The package is larger, or has more parts, than the limits of the format allow."""
+
+
+class UnknownPart(PackageError):
+    """The package has no part of that name."""
 
 
 class WrongLinkageSecret(PackageError):

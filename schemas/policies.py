@@ -1,0 +1,133 @@
+"""What a reader demands of a genuine package, and the register that finds a second copy."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from schemas.atomic import atomic_write
+from schemas.canonical import canonical_json, parse_json
+from schemas.errors import (
+    InputError,
+    NotCanonical,
+    Replayed,
+    WrongAgreement,
+    WrongKind,
+    WrongLinkageSecret,
+    WrongNormaliser,
+    WrongPurpose,
+    WrongRun,
+    WrongSender,
+)
+from schemas.manifest import Manifest
+
+KEY_CHECK = "key_check"
+NORMALISER = "normaliser"
+"""Names of the two facts that a reader can compare by `Expectation`."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Expectation:
+    """What the reader demands of a manifest; None demands nothing.
+
+    Attributes:
+        kind, agreement_digest, run_id, sender, purpose: As in `Manifest`.
+        key_check: The fact `key_check`: the value that shows which linkage secret was used.
+        normaliser: The fact `normaliser`: the version of the normaliser.
+    """
+
+    kind: str | None = None
+    agreement_digest: str | None = None
+    run_id: str | None = None
+    sender: str | None = None
+    purpose: str | None = None
+    key_check: str | None = None
+    normaliser: str | None = None
+
+    def check(self, manifest: Manifest, *, where: str) -> None:
+        """Compare a manifest whose signature was verified.
+
+        Raises:
+            WrongKind, WrongAgreement, WrongRun, WrongSender, WrongPurpose, WrongNormaliser,
+            WrongLinkageSecret: The named field differs.
+        """
+        for wanted, found, error, message in (
+            (self.kind, manifest.kind, WrongKind, "this package is of another kind than expected."),
+            (self.agreement_digest, manifest.agreement_digest, WrongAgreement, _OTHER_AGREEMENT),
+            (self.run_id, manifest.run_id, WrongRun, "this package was made for another run."),
+            (
+                self.sender,
+                manifest.sender,
+                WrongSender,
+                "this package comes from another party than expected.",
+            ),
+            (self.purpose, manifest.purpose, WrongPurpose, "this package was made for another purpose."),
+            (self.normaliser, manifest.facts.get(NORMALISER), WrongNormaliser, _OTHER_NORMALISER),
+            (self.key_check, manifest.facts.get(KEY_CHECK), WrongLinkageSecret, _OTHER_SECRET),
+        ):
+            if wanted is not None and wanted != found:
+                raise error(message, where=where, remedy="Ask the sender for the right package.")
+
+
+_OTHER_AGREEMENT = "this package was made under another agreement, or another version of it."
+_OTHER_NORMALISER = "this package was sealed by another version of the normaliser."
+_OTHER_SECRET = "this package was sealed with another linkage secret."  # noqa: S105 - a message
+
+
+class ReplayGuard:
+    """Remembers which packages were taken in. Without a file it forgets when the program ends.
+
+    Args:
+        path: A file to keep the register in; made when the first package is admitted.
+    """
+
+    def __init__(self, path: Path | None = None) -> None:
+        self._path = path
+        self._seen: set[str] = set()
+        if path is not None and path.exists():
+            self._seen = set(_read_register(path))
+
+    def admit(self, manifest: Manifest, *, where: str | None = None) -> None:
+        """Take a package in, once.
+
+        Raises:
+            Replayed: This package, or another of the same kind from the same sender for the same agreement
+                and run, was taken in before.
+            OutputError: The register cannot be written.
+        """
+        slot = canonical_json(
+            [manifest.agreement_digest, manifest.run_id, manifest.kind, manifest.sender, manifest.recipient]
+        ).decode()
+        if manifest.package_id in self._seen:
+            raise Replayed("this package was already taken in.", where=where, remedy="Leave it out.")
+        if slot in self._seen:
+            raise Replayed(
+                "another package from this sender was already taken in for this run.",
+                where=where,
+                remedy="Ask the sender which one counts, and start a new run with that one only.",
+            )
+        self._seen |= {manifest.package_id, slot}
+        if self._path is not None:
+            atomic_write(
+                self._path, canonical_json({"format": _REGISTER, "version": 1, "seen": sorted(self._seen)})
+            )
+
+
+_REGISTER = "tallystick-replay-register"
+
+
+def _read_register(path: Path) -> list[str]:
+    try:
+        value = parse_json(path.read_bytes())
+    except (OSError, NotCanonical):
+        value = None
+    if (
+        not isinstance(value, dict)
+        or value.get("format") != _REGISTER
+        or not isinstance(value.get("seen"), list)
+    ):
+        # An unreadable register must not pass for an empty one: that would let every old package in again.
+        raise InputError(
+            "this is not a replay register.", where=str(path), remedy="Restore it from your backup."
+        )
+    return [str(item) for item in value["seen"]]
