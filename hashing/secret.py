@@ -124,7 +124,7 @@ class HiddenBytes:
 
 
 class LinkageSecret(HiddenBytes):
-    """The secret that all agencies share. Use it through `derive` and `run_key`."""
+    """The secret that all agencies share. Use it through `derive` and `sealing_key`."""
 
     __slots__ = ("ceremony",)
 
@@ -143,9 +143,9 @@ class LinkageSecret(HiddenBytes):
         """Return a key derived with HKDF-SHA-256 for one labelled use."""
         return derive(self._value, label, *context, length=length)
 
-    def run_key(self, *, agreement_digest: str, run_id: str) -> bytes:
-        """Return the 32-byte key of one run under one agreement; packages of two runs share no key."""
-        return self.derive("tallystick/v1/run-key", agreement_digest.encode(), run_id.encode())
+    def sealing_key(self) -> bytes:
+        """Return the 32 bytes from which `hashing.keys.RunKeys` derives keys for an agreement and run."""
+        return self.derive("tallystick/v1/sealing", self.ceremony.to_bytes())
 
     def state(self, on: date) -> KeyState:
         """Return whether the secret may be used on a day; it is expiring from 80% of its life."""

@@ -34,6 +34,13 @@ class PartReader(io.RawIOBase):
         self._at = max(0, base + offset)
         return self._at
 
+    def read(self, size: int = -1) -> bytes:
+        """Return up to `size` bytes; a size beyond the end of the part allocates only what is there."""
+        left = max(0, self._length - self._at)
+        data = self._chunks.read(self._start + self._at, left if size < 0 else min(size, left))
+        self._at += len(data)
+        return data
+
     def readinto(self, target: Any) -> int:
         """Fill `target` with decrypted bytes; return their number, 0 at the end."""
         with memoryview(target).cast("B") as view:
