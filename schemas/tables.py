@@ -1,8 +1,8 @@
 """Arrow tables in a package part: only the agreed columns, only as many rows as declared, nothing compressed.
 
-A part is read message by message (Arrow columnar format, "IPC Streaming Format"). A compressed buffer says how
-large it will become and a reader has to believe it, so compressed messages are refused before they are decoded;
-what is left can unpack to no more than the length of the part, which the sender signed.
+A part is read message by message (Arrow columnar format, IPC streaming). A compressed buffer says how
+large it will become and a reader has to believe it, so compressed messages are refused before they are
+decoded; what is left can unpack to no more than the length of the part, which the sender signed.
 """
 
 from __future__ import annotations
@@ -95,14 +95,14 @@ def _decode(message: pa.ipc.Message, schema: pa.Schema, where: str) -> pa.Record
     except _READ_ERRORS:
         raise _not_arrow(where) from None
     raise DecompressionBomb(
-        "this table is compressed; what it unpacks to cannot be known beforehand.",
+        "this table is compressed, so its true size is unknown.",
         where=where,
         remedy=_SEAL_AGAIN,
     )
 
 
 def _is_compressed(metadata: bytes) -> bool:
-    """Look up `Message.header.compression` (format/Message.fbs: field 2 of Message, field 3 of RecordBatch)."""
+    """Look up `Message.header.compression` (Message.fbs: field 2 of Message, field 3 of RecordBatch)."""
     (root,) = struct.unpack_from("<I", metadata, 0)
     header = _field(metadata, root, 2)
     if header is None:
