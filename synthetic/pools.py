@@ -1,0 +1,213 @@
+"""Weighted pools of names, read from `data/` and completed with composed rarer names.
+
+Real surnames have a heavy tail: the commonest 500 cover about 40% of people and most of the others are borne by a
+handful. A generator that draws from a short list makes linkage look harder on common names and easier on rare ones
+than it is. The head of each pool is an ordered list; the tail is composed from the elements that real names of the
+same naming system are made of (place-name elements, patronymic endings, name stems), with rank weights.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cache
+from itertools import product
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+DATA = Path(__file__).parent / "data"
+
+Strings = npt.NDArray[np.object_]
+
+BRITISH_COHORTS = (1900, 1925, 1940, 1950, 1960, 1970, 1980, 1990, 2000, 2010, 2020)
+
+# UK electoral register 1996, percent of people: P. Dance, "Modern British Surnames", comparative table of 300 leading
+# surnames. Only this anchor and the shape below are taken from it, not the list.
+_COMMONEST_SURNAME = 0.0120
+# Zipf-Mandelbrot weight C (r + b)^-a. b and a reproduce 1.20% at rank 1, 0.33% at rank 10 and 0.25% at rank 20 of that
+# table; from rank 500 on the exponent is 1, which puts about 40% of people in the first 500 names.
+_HEAD_SHIFT, _HEAD_EXPONENT = 2.0, 0.787
+_TAIL_FROM, _TAIL_EXPONENT = 500, 1.0
+
+# Share of a British cohort that bears one of its listed names: naming was far more concentrated in the past
+# (ONS: the ten commonest boys' names took about a third of births in the 1940s and about an eighth in the 2010s).
+_COHORT_LISTED = {
+    1900: 0.86,
+    1925: 0.86,
+    1940: 0.84,
+    1950: 0.82,
+    1960: 0.80,
+    1970: 0.76,
+    1980: 0.72,
+    1990: 0.64,
+}
+_COHORT_LISTED |= {2000: 0.58, 2010: 0.48, 2020: 0.42}
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Pool:
+    """Distinct strings and their cumulative probabilities.
+
+    Attributes:
+        names: Object array of n strings, most common first.
+        cumulative: Float array of n, increasing to 1.
+    """
+
+    names: Strings
+    cumulative: npt.NDArray[np.float64]
+
+    @classmethod
+    def of(cls, names: list[str], weights: npt.NDArray[np.float64]) -> Pool:
+        """Return a pool of `names`, whose weights need not sum to 1."""
+        cumulative = np.cumsum(weights / weights.sum())
+        cumulative[-1] = 1.0
+        return cls(names=np.array(names, dtype=object), cumulative=cumulative)
+
+    def draw(self, rng: np.random.Generator, count: int) -> Strings:
+        """Return `count` strings drawn with replacement."""
+        return self.names[np.searchsorted(self.cumulative, rng.random(count), side="right")]
+
+
+def _rows(name: str) -> Iterator[list[str]]:
+    for line in (DATA / name).read_text(encoding="utf-8").splitlines():
+        if line and not line.startswith("#"):
+            yield line.split()
+
+
+def _spaced(word: str) -> str:
+    return word.replace("_", " ")
+
+
+def _compose(first: str, second: str) -> Iterator[str]:
+    for start, end in product(first.split("|"), second.split("|")):
+        # A doubled consonant at the joint would spell the same element twice: Hal + ley stays, Hall + ley does not.
+        yield _spaced(start + (end[1:] if end and start[-2:] == end[:1] * 2 else end))
+
+
+def _respelled(name: str) -> Iterator[str]:
+    yield name
+    for old, new in (
+        ("ley", "leigh"),
+        ("ton", "tone"),
+        ("field", "feild"),
+        ("by", "bie"),
+        ("y", "ey"),
+        ("k", "ke"),
+    ):
+        if name.endswith(old):
+            yield name[: -len(old)] + new
+    for old, new in (("i", "y"), ("ll", "l"), ("ck", "k"), ("ee", "ea"), ("tt", "t"), ("ou", "o")):
+        position = name.find(old, 1)
+        if position > 0:
+            yield name[:position] + new + name[position + len(old) :]
+
+
+def _shuffled(names: list[str]) -> list[str]:
+    # The order of the tail decides which composed names are rare. It must look arbitrary and never change.
+    order = np.random.default_rng(1189).permutation(len(names))
+    return [names[i] for i in order]
+
+
+def _unique(*groups: list[str]) -> list[str]:
+    return list(dict.fromkeys(name for group in groups for name in group))
+
+
+def _surname_weights(count: int) -> npt.NDArray[np.float64]:
+    rank = np.arange(1, count + 1, dtype=np.float64)
+    weight = ((rank + _HEAD_SHIFT) / (1 + _HEAD_SHIFT)) ** -_HEAD_EXPONENT
+    bend = ((_TAIL_FROM + _HEAD_SHIFT) / (1 + _HEAD_SHIFT)) ** -_HEAD_EXPONENT
+    tail = rank > _TAIL_FROM
+    weight[tail] = bend * (rank[tail] / _TAIL_FROM) ** -_TAIL_EXPONENT
+    # The head is fixed by the published shares; what is left goes to the tail in proportion.
+    weight *= _COMMONEST_SURNAME
+    if tail.any():
+        weight[tail] *= max(0.0, 1.0 - weight[~tail].sum()) / weight[tail].sum()
+    return weight
+
+
+def _listed_weights(head: int, tail: int, *, share: float, exponent: float) -> npt.NDArray[np.float64]:
+    front = np.arange(2, head + 2, dtype=np.float64) ** -exponent
+    if not tail:
+        return front
+    back = np.arange(8, tail + 8, dtype=np.float64) ** -0.9
+    return np.concatenate([share * front / front.sum(), (1 - share) * back / back.sum()])
+
+
+@cache
+def surnames() -> dict[str, Pool]:
+    """Return a surname pool for each community (`british`, `muslim`, …)."""
+    listed: dict[str, list[str]] = {}
+    parts: dict[str, list[str]] = {}
+    for label, *words in _rows("surnames.txt"):
+        if label == "parts":
+            parts[words[0]] = list(dict.fromkeys(_compose(words[1], words[2])))
+        else:
+            listed[label] = [_spaced(word) for word in words]
+    english = [name for kind in ("toponym", "patronymic", "descriptive", "welsh") for name in parts[kind]]
+    english = _unique([variant for name in english for variant in _respelled(name)])
+    tails = {
+        "british": _shuffled(english),
+        "irish_scottish": _shuffled(parts["gaelic"]),
+        "muslim": _shuffled(parts["south_asian"]),
+        "eastern_european": _shuffled(parts["slavic"]),
+        "hindu": _shuffled(parts["indian"]),
+        "west_african": _shuffled(parts["nigerian"]),
+        "caribbean": listed["british"],
+    }
+    pools = {}
+    for community, head in listed.items():
+        names = _unique(head, tails.get(community, []))
+        if community == "british":
+            weights = _surname_weights(len(names))
+        else:
+            weights = _listed_weights(len(head), len(names) - len(head), share=0.75, exponent=0.75)
+        pools[community] = Pool.of(names, weights)
+    return pools
+
+
+def _british_cohort(names: list[str], every: list[str], year: int) -> Pool:
+    rest = [name for name in every if name not in set(names)]
+    weights = _listed_weights(len(names), len(rest), share=_COHORT_LISTED[year], exponent=0.6)
+    return Pool.of(names + rest, weights)
+
+
+@cache
+def forenames() -> dict[tuple[str, str, int], Pool]:
+    """Return forename pools by (community, sex "F" or "M", first birth year of the cohort; 0 where there is one)."""
+    listed: dict[tuple[str, str, str], list[str]] = {}
+    parts: dict[tuple[str, str], list[str]] = {}
+    for community, sex, kind, *words in _rows("forenames.txt"):
+        if kind == "parts":
+            parts[community, sex] = _shuffled(list(dict.fromkeys(_compose(words[0], words[1]))))
+        else:
+            listed[community, sex, kind] = _unique([_spaced(word) for word in words])
+    pools = {}
+    for (community, sex, kind), names in listed.items():
+        if kind == "all":
+            tail = [name for name in parts.get((community, sex), []) if name not in set(names)]
+            weights = _listed_weights(len(names), len(tail), share=0.85, exponent=0.7)
+            pools[community, sex, 0] = Pool.of(names + tail, weights)
+        elif kind != "tail":
+            cohorts = [listed["british", sex, str(year)] for year in BRITISH_COHORTS]
+            every = _unique(*cohorts, listed["british", sex, "tail"], parts["british", sex])
+            pools[community, sex, int(kind)] = _british_cohort(names, every, int(kind))
+    return pools
+
+
+@cache
+def spelling_variants() -> dict[str, tuple[str, ...]]:
+    """Return, for a name, the other spellings that clerks and interpreters use for it."""
+    groups: dict[str, list[str]] = {}
+    for words in _rows("variants.txt"):
+        names = _unique([_spaced(word) for word in words])
+        for name in names:
+            groups.setdefault(name, []).extend(other for other in names if other != name)
+    return {name: tuple(dict.fromkeys(others)) for name, others in groups.items()}
+
+
+@cache
+def nicknames() -> dict[str, tuple[str, ...]]:
+    """Return, for a given name, the short forms in everyday use."""
+    return {name: tuple(_spaced(word) for word in words) for name, *words in _rows("nicknames.txt")}
