@@ -1,0 +1,123 @@
+"""NHS numbers and UPRNs."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from hashing.normalise import _words
+from hashing.normalise._arrays import (
+    ALNUM,
+    DIGITS,
+    SPACE,
+    Bytes,
+    Column,
+    Mask,
+    byte_class,
+    finish,
+    is_in,
+    plain,
+    start_outcomes,
+)
+from hashing.normalise.outcome import Normalised, Outcome
+
+# Position weights of the check digit: NHS Data Dictionary, "NHS NUMBER", modulus 11 algorithm.
+_NHS_WEIGHTS = np.arange(10, 1, -1, dtype=np.int64)
+_NHS_LENGTH = 10
+# Numbers printed as examples in NHS documentation and counting sequences: nobody's own number.
+_NHS_EXAMPLES = pa.array(["1234567890", "0123456789", "9876543210", "1234567881", "9434765919", "4010232137"])
+_UPRN_LENGTH = 12  # BS 7666; GeoPlace: "up to 12 digits"
+_UPRN_EXAMPLES = pa.array(["123456789", "1234567890", "12345678910", "123456789012", "12345678", "123456"])
+_SEPARATORS = byte_class(" -./")
+
+
+def same_character(column: Column) -> Mask:
+    """Flags values that are one character repeated (a single character included)."""
+    lengths = column.lengths
+    first = np.repeat(column.at(0), lengths)
+    differing = np.concatenate(([0], np.cumsum(column.data != first, dtype=np.int64)))
+    return (lengths > 0) & (differing[column.offsets[1:]] == differing[column.offsets[:-1]])
+
+
+def _without_decimals(values: pa.StringArray) -> pa.StringArray:
+    # A spreadsheet that took the column for numbers writes "123.0".
+    return pc.replace_substring_regex(values, r"^(\d+)\.0+$", r"\1")
+
+
+def _nhs_check_digit_fits(digits: Bytes) -> Mask:
+    """Modulus-11 test of a matrix of digits, shape (n, 10)."""
+    remainder = (digits[:, :9].astype(np.int64) @ _NHS_WEIGHTS) % 11
+    expected = (11 - remainder) % 11  # 10 is no digit, so such a number can never fit
+    return np.asarray(expected == digits[:, 9])
+
+
+def _nhs(raw: pa.StringArray) -> Normalised:
+    text = _without_decimals(plain(raw))
+    outcomes = start_outcomes(text)
+    column = Column.of(text)
+    digits = column.keep(DIGITS)
+    count = digits.lengths
+    only_digits = (count > 0) & (column.count(DIGITS | _SEPARATORS) == column.lengths)
+    compact = digits.strings()
+    dummy = only_digits & (
+        same_character(digits)
+        | is_in(compact, _NHS_EXAMPLES)
+        # 999 000 0000 to 999 999 9999 are set aside by the NHS for testing.
+        | ((count == _NHS_LENGTH) & (digits.at(0) == 57) & (digits.at(1) == 57) & (digits.at(2) == 57))
+    )
+    candidates = np.flatnonzero(only_digits & (count == _NHS_LENGTH))
+    cells = digits.data[digits.offsets[candidates][:, None] + np.arange(_NHS_LENGTH)] - 48
+    outcomes[candidates[_nhs_check_digit_fits(cells)]] = Outcome.OK
+    outcomes[dummy | _words.is_placeholder(text)] = Outcome.PLACEHOLDER
+    return finish(compact, outcomes)
+
+
+def _generic(raw: pa.StringArray) -> Normalised:
+    text = _without_decimals(plain(raw))
+    outcomes = start_outcomes(text)
+    compact = Column.of(text).keep(ALNUM)
+    outcomes[compact.lengths >= 4] = Outcome.OK
+    outcomes[same_character(compact) | _words.is_placeholder(text)] = Outcome.PLACEHOLDER
+    return finish(compact.strings(), outcomes)
+
+
+def normalise_nhs_number(raw: pa.StringArray, *, standard: Literal["nhs", "generic"]) -> Normalised:
+    """Normalise identifiers of health.
+
+    Args:
+        raw: n raw values.
+        standard: `nhs`: ten digits with any spaces, dots or hyphens, whose modulus-11 check digit fits
+            (NHS Data Dictionary, NHS NUMBER); test numbers and repeated digits are placeholders.
+            `generic`: another scheme's identifier: letters and digits, at least four, not all the same.
+
+    Returns:
+        Ten digits, or capitals and digits.
+    """
+    return _nhs(raw) if standard == "nhs" else _generic(raw)
+
+
+def normalise_uprn(raw: pa.StringArray) -> Normalised:
+    """Normalise Unique Property Reference Numbers (BS 7666; at most twelve digits).
+
+    Leading zeros are dropped, "123.0" is read as 123; zero, one digit repeated and counting sequences are
+    placeholders.
+
+    Args:
+        raw: n raw values.
+
+    Returns:
+        1 to 12 digits without leading zeros.
+    """
+    text = _without_decimals(plain(raw))
+    outcomes = start_outcomes(text)
+    column = Column.of(text)
+    only_digits = (column.count(DIGITS) > 0) & (column.count(DIGITS | SPACE) == column.lengths)
+    stripped = pc.ascii_ltrim(column.keep(DIGITS).strings(), "0")
+    bare = Column.of(stripped)
+    outcomes[only_digits & (bare.lengths <= _UPRN_LENGTH)] = Outcome.OK
+    dummy = only_digits & ((bare.lengths == 0) | same_character(bare) | is_in(stripped, _UPRN_EXAMPLES))
+    outcomes[dummy | _words.is_placeholder(text)] = Outcome.PLACEHOLDER
+    return finish(stripped, outcomes)
