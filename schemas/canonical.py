@@ -48,17 +48,20 @@ def bytes_digest(data: bytes) -> str:
 
 
 def parse_json(data: bytes) -> JSON:
-    """Parse strict JSON: UTF-8, no duplicate keys, no NaN or infinity, no deeper than `MAX_DEPTH`.
+    """Parse strict JSON: UTF-8, no duplicate keys, and only values that `canonical_json` takes.
 
     Raises:
         NotCanonical: The bytes are not such a document.
     """
     try:
         value: JSON = json.loads(
-            data.decode("utf-8"), object_pairs_hook=_no_duplicates, parse_constant=_no_constants
+            data.decode("utf-8"),
+            object_pairs_hook=_no_duplicates,
+            parse_constant=_no_constants,
+            parse_int=_number,
         )
-        _plain(value, MAX_DEPTH)
-    except (ValueError, RecursionError):
+        canonical_json(value)
+    except (ValueError, OverflowError, RecursionError, NotCanonical):
         raise NotCanonical("this is not strict JSON (RFC 8259, UTF-8, no duplicate keys).") from None
     return value
 
@@ -93,6 +96,12 @@ def _no_duplicates(pairs: list[tuple[str, JSON]]) -> dict[str, JSON]:
     if len(result) != len(pairs):
         raise ValueError("duplicate key")
     return result
+
+
+def _number(text: str) -> int | float:
+    """Read a whole number; beyond 2^53 - 1 it is a double, as every number of RFC 8785 is."""
+    value = int(text)
+    return value if abs(value) < 2**53 else float(value)
 
 
 def _no_constants(_name: str) -> NoReturn:

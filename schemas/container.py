@@ -198,11 +198,12 @@ class OpenedPackage:
 
     Attributes:
         manifest: What the sender signed.
+        where: The file's name, for messages.
     """
 
     def __init__(self, stream: BinaryIO, manifest: Manifest, chunks: ChunkReader, *, where: str) -> None:
         self.manifest = manifest
-        self._stream, self._chunks, self._where = stream, chunks, where
+        self._stream, self._chunks, self.where = stream, chunks, where
         self._places: dict[str, tuple[int, Part]] = {}
         at = 0
         for part in manifest.parts:
@@ -229,12 +230,13 @@ class OpenedPackage:
         at, part = self._place(name)
         if part.length > limit:
             raise DecompressionBomb(
-                f"part {name} has {part.length} bytes, more than the {limit} allowed here.", where=self._where
+                f"part {name} has {part.length} bytes, more than the {limit} allowed here.", where=self.where
             )
         return self._chunks.read(at, part.length)
 
     def close(self) -> None:
         """Close the file. Streams from `part` can no longer be read."""
+        self._chunks.lock()
         self._stream.close()
 
     def __enter__(self) -> Self:
@@ -248,7 +250,7 @@ class OpenedPackage:
     def _place(self, name: str) -> tuple[int, Part]:
         if name not in self._places:
             raise UnknownPart(
-                f"the package has no part of that name; it has: {', '.join(self._places)}.", where=self._where
+                f"the package has no part of that name; it has: {', '.join(self._places)}.", where=self.where
             )
         return self._places[name]
 
@@ -260,7 +262,7 @@ class OpenedPackage:
                 got = self._chunks.read_into(begin, buffer[: min(CHUNK_BYTES, at + part.length - begin)])
                 hasher.update(buffer[:got])
             if "sha256:" + hasher.hexdigest() != part.sha256:
-                raise Corrupted(f"part {name} is not the one that was signed.", where=self._where)
+                raise Corrupted(f"part {name} is not the one that was signed.", where=self.where)
 
 
 def _write_part(writer: ChunkWriter, name: str, media_type: str, content: PartContent) -> Part:

@@ -104,6 +104,12 @@ class ChunkReader:
         """Give the reader the stream key."""
         self._cipher = AESGCM(key)
 
+    def lock(self) -> None:
+        """Forget the key and the chunk that was decrypted last."""
+        self._cipher = None
+        self._cached = -1
+        self._plain[:] = bytes(len(self._plain))
+
     def read_into(self, offset: int, target: memoryview) -> int:
         """Fill `target` with plaintext from `offset` on; return the number of bytes, fewer only at the end.
 
@@ -140,7 +146,7 @@ class ChunkReader:
 
     def _decrypt(self, index: int, final: bool, target: memoryview) -> None:
         if self._cipher is None:
-            raise RuntimeError("unlock the reader first")
+            raise ValueError("the package is closed")
         self._source.seek(self._start + index * _FULL_FRAME + _FRAME.size)
         sealed = self._source.read(len(target) + TAG_BYTES)
         if len(sealed) != len(target) + TAG_BYTES:
@@ -167,7 +173,7 @@ class ChunkReader:
             if final:
                 if end < size:
                     raise TrailingBytes(
-                        f"{size - end} bytes follow the end of the package.",
+                        "something follows the end of the package.",
                         where=self._where,
                         remedy=_ASK_AGAIN,
                     )

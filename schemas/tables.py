@@ -49,7 +49,7 @@ def read_batches(
         SchemaMismatch: The part is no Arrow stream, or its columns, types or values are not as in `schema`.
         DecompressionBomb: A message is compressed, or there are more rows than `max_rows`.
     """
-    where = f"part {name}"
+    where = f"{package.where}: part {name}"
     source = package.part(name)
     try:
         messages = pa.ipc.MessageReader.open_stream(source)
