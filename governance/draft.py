@@ -1,0 +1,134 @@
+"""Draft an agreement: a complete, valid document for people to adapt and sign."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Mapping, Sequence
+from datetime import date, timedelta
+from typing import Any
+
+from ruamel.yaml import YAML
+
+from schemas.identity import PublicIdentity
+
+_NECESSITY = {
+    "ref": "So that an agency finds its own record again; it never leaves the agency in the clear.",
+    "forename": "To tell members of one household apart.",
+    "surname": "To find the same person across agencies.",
+    "dob": "To find the same person across agencies; the strongest identifier that every agency holds.",
+    "sex": "To tell people with similar names apart.",
+    "postcode": "To find people whose names or dates were recorded differently.",
+    "uprn": "To find people at one address when names were recorded differently.",
+    "nhs_number": "The most reliable identifier, where an agency lawfully holds it.",
+    "address": "To find people at one address where no UPRN is held.",
+    "record_date": "To find contacts inside the agreed window.",
+    "case_status": "To say whether a case is open.",
+    "lead_contact": "So that practitioners know whom to ring.",
+}
+_USE = {
+    "ref": "reference",
+    "record_date": "filter",
+    "case_status": "display",
+    "lead_contact": "display",
+}
+
+
+def _field(name: str, standards: Mapping[str, str]) -> dict[str, str]:
+    entry = {"name": name, "use": _USE.get(name, "match"), "necessity": _NECESSITY[name]}
+    if name in standards:
+        entry["standard"] = standards[name]
+    return entry
+
+
+def _with_keys(entry: dict[str, Any], keys: PublicIdentity | None) -> dict[str, Any]:
+    if keys is not None:
+        entry["keys"] = {name: text for name, text in keys.to_dict().items() if name != "party"}
+    return entry
+
+
+def draft_agreement(
+    *,
+    parties: Mapping[str, str],
+    passes: Sequence[str],
+    today: date,
+    standards: Mapping[str, str] | None = None,
+    identities: Mapping[str, PublicIdentity] | None = None,
+    agreement_id: str = "draft-agreement",
+    unit_id: str = "linkage-unit",
+    months: int = 12,
+) -> dict[str, Any]:
+    """Return a draft agreement document between `parties`.
+
+    Args:
+        parties: Party id -> agency type.
+        passes: Names of the blocking passes.
+        today: First day in force.
+        standards: Field -> standard, where it is not the UK one.
+        identities: Public keys by party id (and the unit's), when they are known.
+        agreement_id: Identifier of the agreement.
+        unit_id: Identifier of the linkage unit.
+        months: Length of the window.
+    """
+    keys = identities or {}
+    return {
+        "agreement_schema": 1,
+        "id": agreement_id,
+        "title": "Draft data-sharing agreement for multi-agency safeguarding",
+        "version": "0.1.0",
+        "status": "draft",
+        "in_force": {"from": today.isoformat(), "to": (today + timedelta(days=365)).isoformat()},
+        "review_due": (today + timedelta(days=180)).isoformat(),
+        "jurisdiction": "England",
+        "purposes": [
+            {
+                "id": "safeguarding",
+                "kind": "individual_safeguarding",
+                "plain_english": "Tell each agency which of the people it already works with are also in contact "
+                "with other agencies, how often, when, whether a case is open, and whom to ring.",
+                "prohibited_uses": [
+                    "Scoring or ranking people",
+                    "Decisions without a person",
+                    "Immigration enforcement",
+                ],
+            }
+        ],
+        "parties": [
+            _with_keys({"id": name, "agency_type": kind, "role": "controller"}, keys.get(name))
+            for name, kind in parties.items()
+        ],
+        "linkage_unit": _with_keys({"id": unit_id}, keys.get(unit_id)),
+        "fields": [_field(name, standards or {}) for name in _NECESSITY],
+        "window": {"months": months, "minimum_agencies": 2},
+        "outputs": {
+            "allowed": ["agencies", "contact_count", "first_date", "last_date", "open_case", "lead_contact"]
+        },
+        "sealing": {
+            "scheme": "block-sealed-v1",
+            "budget": {"d": 0.2, "lambda": 0.05},
+            "crowded_cell": 20,
+            "passes": list(passes),
+        },
+        "matching": {"threshold": 0.9, "review_from": 0.5, "largest_cluster": 50},
+        "retention": [
+            {"artefact": "package", "days": 30},
+            {"artefact": "run", "days": 30},
+            {"artefact": "return", "days": 30},
+            {"artefact": "crosswalk", "days": 30},
+            {"artefact": "result", "days": 365},
+            {"artefact": "log", "days": 2190},
+        ],
+    }
+
+
+def agreement_yaml(document: Mapping[str, Any]) -> str:
+    """Return `document` as YAML with a note on top of what it is."""
+    yaml = YAML()
+    yaml.default_flow_style = False
+    yaml.width = 110
+    stream = io.StringIO()
+    yaml.dump(dict(document), stream)
+    head = (
+        "# A data-sharing agreement as Tallystick reads it. Drafted by the program: adapt it with your\n"
+        "# data protection officers before anyone signs it. It is no legal advice.\n"
+    )
+    return head + stream.getvalue()

@@ -1,0 +1,94 @@
+"""Keys of one run: everything that is sealed derives from the linkage secret, the agreement and the run.
+
+Derivation is HKDF-SHA-256 (RFC 5869) with versioned, domain-separated labels. `TokenKeys` is an interface, so
+that a threshold or OPRF key service can later stand where `RunKeys` stands.
+"""
+
+from __future__ import annotations
+
+import hmac
+from collections.abc import Sequence
+from typing import Protocol
+
+import numpy as np
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF, HKDFExpand
+
+from hashing.cmac import BatchCmac, Blocks, as_blocks
+from schemas.scheme import Pass
+
+_LABEL = b"tallystick/block-sealed/v1/"
+_DIGEST_BYTES = 16
+
+
+def encode(*parts: bytes) -> bytes:
+    """Join `parts` unambiguously: each is preceded by its length in four bytes, big-endian."""
+    return b"".join(len(part).to_bytes(4, "big") + part for part in parts)
+
+
+class TokenKeys(Protocol):
+    """What sealing needs of the keys of a run."""
+
+    def digests(self, domain: str, values: Sequence[str]) -> Blocks:
+        """Return V_f(x), 128 bits of HMAC-SHA-256, for each distinct value; shape (n, 2)."""
+
+    def block_secret(self, blocking: Pass) -> BatchCmac:
+        """Return the CMAC under K_p, which makes block secrets."""
+
+    def block_id(self, blocking: Pass) -> BatchCmac:
+        """Return the CMAC that turns block secrets into published block ids."""
+
+    def comparison(self, blocking: Pass) -> BatchCmac:
+        """Return the CMAC under K'_p, which makes comparison tokens."""
+
+    def key_check(self) -> str:
+        """Return a value that is equal for equal secrets, agreements and runs, and tells nothing else."""
+
+
+class RunKeys:
+    """The keys of one run, derived from a linkage secret that this process holds.
+
+    Args:
+        secret: The linkage secret, 32 bytes.
+        agreement_digest: Digest of the agreement the run is under.
+        run_id: Identifier of the run.
+    """
+
+    __slots__ = ("_key",)
+
+    def __init__(self, *, secret: bytes, agreement_digest: str, run_id: str) -> None:
+        info = _LABEL + b"run" + encode(agreement_digest.encode(), run_id.encode())
+        self._key = HKDF(algorithm=hashes.SHA256(), length=32, salt=None, info=info).derive(secret)
+
+    def __repr__(self) -> str:
+        return "RunKeys(keys hidden)"
+
+    def _expand(self, label: str, *parts: str, length: int = 32) -> bytes:
+        info = _LABEL + label.encode() + encode(*(part.encode() for part in parts))
+        return HKDFExpand(algorithm=hashes.SHA256(), length=length, info=info).derive(self._key)
+
+    def digests(self, domain: str, values: Sequence[str]) -> Blocks:
+        """Return V_f(x) for each of `values`; see `TokenKeys.digests`."""
+        key = self._expand("field", domain)
+        joined = b"".join(hmac.digest(key, value.encode(), "sha256")[:_DIGEST_BYTES] for value in values)
+        return as_blocks(joined) if joined else np.empty((0, 2), dtype=np.uint64)
+
+    def block_secret(self, blocking: Pass) -> BatchCmac:
+        """Return the CMAC under K_p."""
+        return BatchCmac(self._expand("block", blocking.name))
+
+    def block_id(self, blocking: Pass) -> BatchCmac:
+        """Return the CMAC for published block ids."""
+        return BatchCmac(self._expand("block-id", blocking.name))
+
+    def comparison(self, blocking: Pass) -> BatchCmac:
+        """Return the CMAC under K'_p."""
+        return BatchCmac(self._expand("comparison", blocking.name))
+
+    def key_check(self) -> str:
+        """Return the key-check value, 128 bits in hexadecimal."""
+        return self._expand("key-check", length=16).hex()
+
+    def display_key(self) -> bytes:
+        """Return the AES-256-GCM key for text that only agencies may read (lead contacts)."""
+        return self._expand("display")

@@ -1,0 +1,192 @@
+"""Open a return: put the agency's own references and names beside what the linkage unit found."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import pyarrow as pa
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
+from governance.agreement import Agreement
+from hashing.keys import RunKeys
+from hashing.package import CROSSWALK, lead_context
+from schemas.container import OpenedPackage, open_package
+from schemas.errors import Corrupted
+from schemas.identity import PrivateIdentity, PublicIdentity
+from schemas.payload import RETURN
+from schemas.policies import Expectation
+from schemas.tables import read_batches
+
+SHOWN = ("forename", "surname", "dob")
+"""Own identifiers shown beside a result."""
+
+RESULT_COLUMNS = (
+    "ref",
+    *SHOWN,
+    "person",
+    "agencies",
+    "agency",
+    "contact_count",
+    "first_date",
+    "last_date",
+    "open_case",
+    "lead_contact",
+)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Opened:
+    """An opened return.
+
+    Attributes:
+        table: One row for each own reference and each other agency in contact with the person;
+            columns `RESULT_COLUMNS`.
+        people: Own people whom at least the agreed number of agencies are in contact with.
+        months: Length of the window.
+        as_of: Last day of the window, ISO.
+        run_id: The run.
+    """
+
+    table: pa.Table
+    people: int
+    months: int
+    as_of: str
+    run_id: str
+
+
+def _read_table(package: OpenedPackage, part: str, schema: pa.Schema, rows: int) -> pa.Table:
+    return pa.Table.from_batches(read_batches(package, part, schema=schema, max_rows=rows), schema=schema)
+
+
+def _leads(
+    table: pa.Table, keys: RunKeys, agreement_digest: str, run_id: str, where: str
+) -> list[str | None]:
+    cipher = AESGCM(keys.display_key())
+    opened: dict[tuple[str, bytes], str] = {}
+    result: list[str | None] = []
+    for agency, sealed in zip(
+        table.column("lead_agency").to_pylist(), table.column("lead_sealed").to_pylist(), strict=True
+    ):
+        if sealed is None:
+            result.append(None)
+            continue
+        if (agency, sealed) not in opened:
+            try:
+                plain = cipher.decrypt(
+                    sealed[:12], sealed[12:], lead_context(agreement_digest, run_id, agency)
+                )
+            except InvalidTag:
+                raise Corrupted(
+                    "a lead contact cannot be decrypted with this linkage secret.",
+                    where=where,
+                    remedy="Use the secret that this run was sealed with.",
+                ) from None
+            opened[(agency, sealed)] = plain[4 : 4 + int.from_bytes(plain[:4], "big")].decode()
+        result.append(opened[(agency, sealed)])
+    return result
+
+
+def _own_names(extract_columns: Mapping[str, pa.StringArray]) -> dict[str, dict[str, str | None]]:
+    """Return, for each local reference, the identifiers shown; the last row of a reference counts."""
+    refs = extract_columns["ref"].to_pylist()
+    shown = {name: extract_columns[name].to_pylist() for name in SHOWN if name in extract_columns}
+    return {
+        ref.strip(): {name: values[row] for name, values in shown.items()}
+        for row, ref in enumerate(refs)
+        if ref is not None
+    }
+
+
+def open_return(
+    path: Path,
+    *,
+    crosswalk: Path,
+    extract_columns: Mapping[str, pa.StringArray],
+    agreement: Agreement,
+    owner: PrivateIdentity,
+    known: Mapping[str, PublicIdentity],
+    secret: bytes,
+) -> Opened:
+    """Open the return in `path` for the agency that `owner` is.
+
+    Args:
+        path: The return.
+        crosswalk: The file that `seal` left at the agency for the same run.
+        extract_columns: The agency's own extract, to show names; only `ref` and the names are used.
+        agreement: The agreement of the run.
+        owner: The agency's identity.
+        known: Public identities of the parties and the linkage unit.
+        secret: The linkage secret (lead contacts are sealed between agencies).
+
+    Raises:
+        PackageError: The return or the crosswalk is not genuine, or not of this agreement or run.
+    """
+    unit = agreement.unit_id
+    expect = Expectation(kind="return", agreement_digest=agreement.digest, sender=unit)
+    with open_package(path, recipient=owner, known_senders=known, expect=expect) as package:
+        manifest = package.manifest
+        table = _read_table(package, "contacts", RETURN, manifest.counts["rows"])
+    run_id = manifest.run_id
+    own = Expectation(kind="crosswalk", agreement_digest=agreement.digest, run_id=run_id, sender=owner.party)
+    with open_package(
+        crosswalk, recipient=owner, known_senders={owner.party: owner.public}, expect=own
+    ) as package:
+        refs = _read_table(package, "refs", CROSSWALK, package.manifest.counts["refs"])
+    keys = RunKeys(secret=secret, agreement_digest=agreement.digest, run_id=run_id)
+    leads = _leads(table, keys, agreement.digest, run_id, str(path))
+    rows = _result_rows(table, leads, refs, _own_names(extract_columns))
+    facts = manifest.facts
+    return Opened(
+        table=pa.Table.from_pylist(rows, schema=_result_schema()),
+        people=manifest.counts["people"],
+        months=int(str(facts["window_months"])),
+        as_of=str(facts["as_of"]),
+        run_id=run_id,
+    )
+
+
+def _result_schema() -> pa.Schema:
+    types = {
+        "person": pa.int32(),
+        "agencies": pa.int32(),
+        "contact_count": pa.int32(),
+        "first_date": pa.date32(),
+        "last_date": pa.date32(),
+        "open_case": pa.bool_(),
+    }
+    return pa.schema([(name, types.get(name, pa.string())) for name in RESULT_COLUMNS])
+
+
+def _result_rows(
+    table: pa.Table, leads: list[str | None], refs: pa.Table, names: Mapping[str, Mapping[str, str | None]]
+) -> list[dict[str, object]]:
+    refs_of: dict[int, list[str]] = {}
+    for ref, subject in zip(refs.column("ref").to_pylist(), refs.column("subject").to_pylist(), strict=True):
+        refs_of.setdefault(subject, []).append(ref)
+    found = table.to_pylist()
+    agencies: dict[int, set[str]] = {}
+    for row in found:
+        agencies.setdefault(row["subject"], set()).add(row["agency"])
+    result = []
+    for row, lead in zip(found, leads, strict=True):
+        if row["own"]:
+            continue
+        for ref in refs_of.get(row["subject"], []):
+            result.append(
+                {
+                    "ref": ref,
+                    **{name: names.get(ref, {}).get(name) for name in SHOWN},
+                    "person": row["person"],
+                    "agencies": len(agencies[row["subject"]]),
+                    **{
+                        name: row[name]
+                        for name in ("agency", "contact_count", "first_date", "last_date", "open_case")
+                    },
+                    "lead_contact": lead,
+                }
+            )
+    result.sort(key=lambda r: (-int(str(r["agencies"])), str(r["ref"]), str(r["agency"])))
+    return result

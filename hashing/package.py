@@ -1,0 +1,226 @@
+"""From an extract to a sealed package and the crosswalk that stays at the agency."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass, replace
+from datetime import datetime
+from pathlib import Path
+from typing import BinaryIO
+
+import numpy as np
+import pyarrow as pa
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from numpy.typing import NDArray
+
+from governance.agreement import Agreement
+from hashing import normalise
+from hashing.coding import Coded
+from hashing.counts import counts_of
+from hashing.derive import derive, with_rarity
+from hashing.keys import RunKeys, encode
+from hashing.seal import RandomBytes, seal
+from hashing.subjects import NO_DAY, Contacts, Quality, Subjects
+from schemas.container import write_package
+from schemas.identity import PrivateIdentity, PublicIdentity
+from schemas.payload import CONTACTS, LEADS, VERSIONS, pass_part
+from schemas.scheme import SCHEME
+from schemas.tables import ARROW_STREAM, arrow_stream
+
+_LEAD_PADDING = 64
+"""Lead contacts are padded to a multiple of this many bytes, so that their length does not tell them apart."""
+
+CROSSWALK = pa.schema(
+    [pa.field("ref", pa.string(), nullable=False), pa.field("subject", pa.int32(), nullable=False)]
+)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class PassReport:
+    """What sealing did in one pass, in counts."""
+
+    name: str
+    sealed: int
+    incomplete: int
+    crowded: int
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class SealReport:
+    """What `seal_subjects` did, in counts."""
+
+    agency: str
+    quality: Quality
+    passes: tuple[PassReport, ...]
+
+
+def _permutation(size: int, random_bytes: RandomBytes) -> NDArray[np.int64]:
+    """Return a random permutation: the order in which random 64-bit numbers sort."""
+    return np.argsort(np.frombuffer(random_bytes(8 * size), dtype=np.uint64), kind="stable")
+
+
+def shuffle(subjects: Subjects, random_bytes: RandomBytes = os.urandom) -> Subjects:
+    """Number subjects and order versions at random, so that neither tells the order of the extract."""
+    rank = np.empty(subjects.count, dtype=np.int32)
+    rank[_permutation(subjects.count, random_bytes)] = np.arange(subjects.count, dtype=np.int32)
+    order = _permutation(len(subjects.version_subject), random_bytes)
+    contacts = subjects.contacts
+    return replace(
+        subjects,
+        ref_subject=rank[subjects.ref_subject],
+        version_subject=rank[subjects.version_subject[order]],
+        fields={name: coded.take(order) for name, coded in subjects.fields.items()},
+        contacts=replace(contacts, subject=rank[contacts.subject]),
+    )
+
+
+def _contacts_batch(contacts: Contacts) -> pa.RecordBatch:
+    order = np.lexsort((contacts.day, contacts.subject))  # so that nothing tells the order of the extract
+    day, is_open, lead = contacts.day[order], contacts.is_open[order], contacts.lead.codes[order]
+    return pa.RecordBatch.from_arrays(
+        [
+            pa.array(contacts.subject[order]),
+            pa.array(day, mask=day == NO_DAY).cast(pa.date32()),
+            pa.array(is_open == 1, mask=is_open < 0),
+            pa.array(lead, mask=lead < 0),
+        ],
+        schema=CONTACTS,
+    )
+
+
+def lead_context(agreement_digest: str, run_id: str, agency: str) -> bytes:
+    """Return the associated data that binds a sealed lead contact to its agreement, run and agency."""
+    return b"tallystick/v1/lead" + encode(agreement_digest.encode(), run_id.encode(), agency.encode())
+
+
+def _sealed_leads(leads: Coded, keys: RunKeys, context: bytes, random_bytes: RandomBytes) -> pa.RecordBatch:
+    cipher = AESGCM(keys.display_key())
+    sealed = []
+    for text in leads.values.to_pylist():
+        body = text.encode()
+        size = -(-(len(body) + 4) // _LEAD_PADDING) * _LEAD_PADDING
+        plain = (len(body).to_bytes(4, "big") + body).ljust(size, b"\0")
+        nonce = random_bytes(12)
+        sealed.append(nonce + cipher.encrypt(nonce, plain, context))
+    return pa.RecordBatch.from_arrays([pa.array(sealed, type=pa.binary())], schema=LEADS)
+
+
+def seal_subjects(
+    subjects: Subjects,
+    target: Path,
+    *,
+    agreement: Agreement,
+    run_id: str,
+    secret: bytes,
+    sender: PrivateIdentity,
+    unit: PublicIdentity,
+    created_at: datetime,
+    random_bytes: RandomBytes = os.urandom,
+    progress: Callable[[int, int], None] | None = None,
+) -> SealReport:
+    """Seal shuffled subjects into the package `target` for the linkage unit.
+
+    Args:
+        subjects: The agency's subjects, from `shuffle`.
+        target: The package to write, complete or absent.
+        agreement: What binds the package, and what may be matched on.
+        run_id: The run the package is for.
+        secret: The linkage secret, 32 bytes.
+        sender: The agency's identity.
+        unit: The linkage unit's public identity.
+        created_at: A time with a zone.
+        random_bytes: Source of randomness.
+        progress: Called with (passes done, passes in all).
+
+    Raises:
+        OutputError: The package cannot be written.
+        PackageError: A value breaks a rule of the package format.
+    """
+    keys = RunKeys(secret=secret, agreement_digest=agreement.digest, run_id=run_id)
+    derived = derive(subjects)
+    counts = counts_of(
+        with_rarity(derived), subjects.version_subject, agreement.passes, crowded_cell=agreement.crowded_cell
+    )
+    context = lead_context(agreement.digest, run_id, subjects.agency)
+    reports: list[PassReport] = []
+
+    def parts() -> Iterator[tuple[str, str, Callable[[BinaryIO], None]]]:
+        versions = pa.RecordBatch.from_arrays([pa.array(subjects.version_subject)], schema=VERSIONS)
+        yield "versions", ARROW_STREAM, arrow_stream(VERSIONS, iter([versions]))
+        sealed = seal(
+            derived, agreement.passes, keys, crowded_cell=agreement.crowded_cell, random_bytes=random_bytes
+        )
+        for index, made in enumerate(sealed):
+            reports.append(
+                PassReport(
+                    name=made.blocking.name,
+                    sealed=made.table.num_rows,
+                    incomplete=made.incomplete,
+                    crowded=made.crowded,
+                )
+            )
+            yield pass_part(index), ARROW_STREAM, arrow_stream(made.table.schema, iter([made.table]))
+            if progress is not None:
+                progress(index + 1, len(agreement.passes))
+        yield "contacts", ARROW_STREAM, arrow_stream(CONTACTS, iter([_contacts_batch(subjects.contacts)]))
+        leads = _sealed_leads(subjects.contacts.lead, keys, context, random_bytes)
+        yield "leads", ARROW_STREAM, arrow_stream(LEADS, iter([leads]))
+
+    quality = asdict(subjects.quality)
+    write_package(
+        target,
+        kind="sealed",
+        sender=sender,
+        recipient=unit,
+        agreement_digest=agreement.digest,
+        run_id=run_id,
+        purpose=agreement.purpose,
+        created_at=created_at,
+        counts={
+            "rows": subjects.quality.rows,
+            "subjects": subjects.count,
+            "versions": len(subjects.version_subject),
+            "contacts": len(subjects.contacts.day),
+        },
+        facts={
+            "scheme": SCHEME,
+            "key_check": keys.key_check(),
+            "normaliser": normalise.normaliser_fingerprint().hex(),
+            "standards": dict(agreement.standards),
+            "quality": quality,
+            "counted": counts,  # type: ignore[dict-item]
+        },
+        parts=parts(),
+    )
+    return SealReport(agency=subjects.agency, quality=subjects.quality, passes=tuple(reports))
+
+
+def write_crosswalk(
+    subjects: Subjects,
+    target: Path,
+    *,
+    agreement: Agreement,
+    run_id: str,
+    owner: PrivateIdentity,
+    created_at: datetime,
+) -> None:
+    """Write the crosswalk from package numbers to local references, encrypted to the agency itself.
+
+    Raises:
+        OutputError: The file cannot be written.
+    """
+    table = pa.RecordBatch.from_arrays([subjects.refs, pa.array(subjects.ref_subject)], schema=CROSSWALK)
+    write_package(
+        target,
+        kind="crosswalk",
+        sender=owner,
+        recipient=owner.public,
+        agreement_digest=agreement.digest,
+        run_id=run_id,
+        purpose=agreement.purpose,
+        created_at=created_at,
+        counts={"refs": len(subjects.refs), "subjects": subjects.count},
+        facts={},
+        parts=[("refs", ARROW_STREAM, arrow_stream(CROSSWALK, iter([table])))],
+    )

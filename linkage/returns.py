@@ -1,0 +1,107 @@
+"""One return an agency: for its own subjects only, which agencies are in contact with the same person."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from pathlib import Path
+
+import duckdb
+import pyarrow as pa
+
+from governance.agreement import Agreement
+from linkage.intake import Sender
+from linkage.window import MultiAgency
+from schemas.container import write_package
+from schemas.errors import LinkageError
+from schemas.identity import PrivateIdentity, PublicIdentity
+from schemas.payload import RETURN
+from schemas.tables import ARROW_STREAM, arrow_stream
+
+_OPTIONAL = ("contact_count", "first_date", "last_date", "open_case")
+
+
+def _return_sql(agency: str, outputs: frozenset[str]) -> str:
+    """One row for each own subject of a multi-agency person and each agency that knows this person.
+
+    Persons are numbered anew in every return, so that two agencies cannot join their returns by them.
+    """
+    allowed = ",\n            ".join(
+        f"in_window.{name}" if name in outputs else f"NULL AS {name}" for name in _OPTIONAL
+    )
+    lead = "leads.sealed" if "lead_contact" in outputs else "NULL"
+    return f"""
+        WITH own AS (
+            SELECT subjects.number, people.person
+            FROM subjects
+            JOIN people USING (subject)
+            SEMI JOIN multi_agency ON multi_agency.person = people.person
+            WHERE subjects.agency = '{agency}'
+        ),
+        renumbered AS (
+            SELECT person, row_number() OVER (ORDER BY hash(person, uuid())) AS shown
+            FROM (SELECT DISTINCT person FROM own)
+        )
+        SELECT
+            own.number AS subject,
+            renumbered.shown::INTEGER AS person,
+            in_window.agency,
+            in_window.agency = '{agency}' AS own,
+            {allowed},
+            {lead} AS lead_sealed,
+            CASE WHEN {lead} IS NOT NULL THEN in_window.agency END AS lead_agency
+        FROM own
+        JOIN renumbered USING (person)
+        JOIN in_window USING (person)
+        LEFT JOIN leads ON leads.agency = in_window.agency AND leads.lead = in_window.lead
+        ORDER BY subject, in_window.agency
+    """
+
+
+def return_table(con: duckdb.DuckDBPyConnection, agency: str, agreement: Agreement) -> pa.Table:
+    """Return what goes back to `agency`, with the schema `schemas.payload.RETURN`."""
+    table = con.execute(_return_sql(agency, agreement.outputs)).to_arrow_table()
+    columns = [table.column(field.name).cast(field.type) for field in RETURN]
+    return pa.Table.from_arrays(columns, schema=RETURN)
+
+
+def write_returns(
+    con: duckdb.DuckDBPyConnection,
+    folder: Path,
+    senders: Sequence[Sender],
+    *,
+    agreement: Agreement,
+    window: MultiAgency,
+    unit: PrivateIdentity,
+    known: Mapping[str, PublicIdentity],
+    run_id: str,
+    created_at: datetime,
+) -> dict[str, int]:
+    """Write `folder/<agency>.tally` for each sender, encrypted to it; return agency -> people it is told about.
+
+    Raises:
+        LinkageError: An agency's receiving key is not known.
+        OutputError: A return cannot be written.
+    """
+    told: dict[str, int] = {}
+    for sender in senders:
+        recipient = known.get(sender.agency)
+        if recipient is None:
+            raise LinkageError(f"the agreement holds no receiving key of {sender.agency}.")
+        table = return_table(con, sender.agency, agreement)
+        told[sender.agency] = len(set(table.column("person").to_pylist()))
+
+        write_package(
+            folder / f"{sender.agency}.tally",
+            kind="return",
+            sender=unit,
+            recipient=recipient,
+            agreement_digest=agreement.digest,
+            run_id=run_id,
+            purpose=agreement.purpose,
+            created_at=created_at,
+            counts={"people": told[sender.agency], "rows": table.num_rows},
+            facts={"window_months": window.months, "as_of": window.as_of.isoformat()},
+            parts=[("contacts", ARROW_STREAM, arrow_stream(RETURN, iter(table.to_batches())))],
+        )
+    return told

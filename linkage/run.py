@@ -1,0 +1,265 @@
+"""A linkage run at the unit: packages in, returns and run results out."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from datetime import date, datetime
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from governance.agreement import Agreement
+from linkage.candidates import PassPairs, find_candidates
+from linkage.clusters import Clusters, cluster
+from linkage.database import connect
+from linkage.intake import Sender, counted, latest_contact, take_in
+from linkage.model import splink_settings
+from linkage.privacy import Reidentification, measure
+from linkage.returns import write_returns
+from linkage.scoring import score_candidates
+from linkage.training import Trained
+from linkage.window import MultiAgency, find_multi_agency
+from schemas.atomic import atomic_folder
+from schemas.identity import PrivateIdentity, PublicIdentity
+from schemas.policies import ReplayGuard
+from schemas.scheme import Pass
+
+Stage = Callable[[str], Any]
+"""Given a stage's name, returns a context manager that lasts as long as the stage."""
+
+
+@contextmanager
+def _unmeasured(_name: str) -> Iterator[None]:
+    yield
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Links:
+    """Scored pairs of subjects, numbered across the run."""
+
+    left: np.ndarray[Any, np.dtype[np.int64]]
+    right: np.ndarray[Any, np.dtype[np.int64]]
+    weight: np.ndarray[Any, np.dtype[np.float64]]
+    probability: np.ndarray[Any, np.dtype[np.float64]]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class RunResult:
+    """What a run found, in numbers of the run; it holds no token and no identifier."""
+
+    run_id: str
+    senders: tuple[Sender, ...]
+    passes: tuple[PassPairs, ...]
+    planned_lambda: Mapping[str, float]
+    links: Links
+    clusters: Clusters
+    trained: Trained
+    window: MultiAgency
+    reidentification: Reidentification
+    told: Mapping[str, int]
+
+    @property
+    def subjects(self) -> int:
+        """Subjects of all agencies."""
+        return sum(sender.subjects for sender in self.senders)
+
+
+def planned_lambda(
+    passes: Sequence[Pass], counts: Sequence[Mapping[str, Any]], *, subjects: int
+) -> dict[str, float]:
+    """Return for each pass λ, the expected number of non-matching candidate pairs a record.
+
+    The agencies counted how many pairs of unrelated records of their own meet in the pass; their pooled rate holds
+    for pairs across agencies too. With rate c and N subjects, λ = c (N - 1) / 2, since a pair belongs to two records.
+    """
+    pairs = sum(float(entry["pairs"]) for entry in counts)
+    rates = {
+        blocking.name: sum(float(entry["passes"].get(blocking.name, 0)) for entry in counts) / max(pairs, 1.0)
+        for blocking in passes
+    }
+    return {name: rate * max(subjects - 1, 0) / 2 for name, rate in rates.items()}
+
+
+def _read_links(con: duckdb.DuckDBPyConnection) -> Links:
+    rows = con.execute(
+        "SELECT subject_l, subject_r, match_weight, match_probability FROM links ORDER BY subject_l, subject_r"
+    ).fetchnumpy()
+    return Links(
+        left=np.asarray(rows["subject_l"], dtype=np.int64),
+        right=np.asarray(rows["subject_r"], dtype=np.int64),
+        weight=np.asarray(rows["match_weight"], dtype=np.float64),
+        probability=np.asarray(rows["match_probability"], dtype=np.float64),
+    )
+
+
+def _cluster_links(
+    con: duckdb.DuckDBPyConnection, links: Links, agreement: Agreement, subjects: int
+) -> Clusters:
+    found = cluster(
+        links.left,
+        links.right,
+        links.weight,
+        links.probability,
+        subjects=subjects,
+        threshold=agreement.threshold,
+        review_from=agreement.review_from,
+        largest=agreement.largest_cluster,
+    )
+    table = pa.table(
+        {"subject": np.arange(subjects, dtype=np.int32), "person": found.person.astype(np.int32)}
+    )
+    con.register("people_in", table)
+    con.execute("CREATE TABLE people AS SELECT * FROM people_in")
+    con.unregister("people_in")
+    return found
+
+
+def _summary(result: RunResult, agreement: Agreement) -> dict[str, Any]:
+    lambdas = result.planned_lambda
+    return {
+        "run": result.run_id,
+        "agreement": {"id": agreement.id, "version": agreement.version, "digest": agreement.digest},
+        "senders": {
+            sender.agency: {"subjects": sender.subjects, "package": sender.manifest.package_id}
+            for sender in result.senders
+        },
+        "blocking": [asdict(found) for found in result.passes],
+        "privacy": {
+            "d": 2 * sum(lambdas.values()),
+            "lambda": dict(lambdas),
+            **asdict(result.reidentification),
+        },
+        "training": {
+            "prior": result.trained.parameters.prior,
+            "sessions": [asdict(session) for session in result.trained.sessions],
+        },
+        "clusters": {
+            "count": result.clusters.count,
+            "largest": result.clusters.largest,
+            "review": result.clusters.review,
+            "cut": result.clusters.cut,
+        },
+        "multi_agency": {
+            "window_months": result.window.months,
+            "as_of": result.window.as_of.isoformat(),
+            "people": result.window.people,
+            "by_agencies": {str(k): v for k, v in result.window.by_agencies.items()},
+        },
+        "returns": dict(result.told),
+    }
+
+
+def _write_results(
+    con: duckdb.DuckDBPyConnection, folder: Path, result: RunResult, agreement: Agreement
+) -> None:
+    """Write what evaluation and explanation need later: numbers of subjects and weights, no token."""
+    named = "JOIN subjects AS {0} ON {0}.subject = links.subject_{0}"
+    pq.write_table(
+        con.execute(
+            f"""
+            SELECT l.agency AS agency_l, l.number AS subject_l, r.agency AS agency_r, r.number AS subject_r,
+                   match_weight, match_probability, found_by
+            FROM links {named.format("l")} {named.format("r")}
+            """
+        ).to_arrow_table(),
+        folder / "links.parquet",
+    )
+    pq.write_table(
+        con.execute(
+            "SELECT agency, number AS subject, person FROM subjects JOIN people USING (subject)"
+        ).to_arrow_table(),
+        folder / "people.parquet",
+    )
+    model = json.dumps(splink_settings(result.trained.parameters), indent=1)
+    (folder / "model.json").write_text(model + "\n", encoding="utf-8")
+    summary = json.dumps(_summary(result, agreement), indent=1)
+    (folder / "run.json").write_text(summary + "\n", encoding="utf-8")
+
+
+def link(
+    paths: Sequence[Path],
+    out: Path,
+    *,
+    agreement: Agreement,
+    unit: PrivateIdentity,
+    known: Mapping[str, PublicIdentity],
+    created_at: datetime,
+    as_of: date | None = None,
+    run_id: str | None = None,
+    guard: ReplayGuard | None = None,
+    stage: Stage = _unmeasured,
+) -> RunResult:
+    """Link packages under an agreement and write the run folder `out`, whole or not at all.
+
+    Args:
+        paths: The agencies' packages.
+        out: Folder to create: `returns/`, `run.json`, `model.json`, `links.parquet`, `people.parquet`.
+        agreement: The agreement of the run.
+        unit: The linkage unit's identity.
+        known: Public identities of the parties.
+        created_at: Time of the run, with a zone.
+        as_of: Last day of the window; the day of the latest contact when None.
+        run_id: The run that the packages must be for; that of the first package when None.
+        guard: Register of packages taken in before.
+        stage: Measures the stages.
+
+    Raises:
+        PackageError: A package is refused.
+        LinkageError: The run cannot go on.
+        OutputError: `out` cannot be written.
+    """
+    with atomic_folder(out) as folder, connect() as con:
+        with stage("take in packages"):
+            senders = take_in(
+                con, paths, agreement=agreement, unit=unit, known=known, run_id=run_id, guard=guard
+            )
+        subjects = sum(sender.subjects for sender in senders)
+        with stage("measure privacy"):
+            versions = sum(sender.versions for sender in senders)
+            reidentification = measure(con, agreement.passes, versions=versions)
+        with stage("find candidate pairs"):
+            passes = find_candidates(con, agreement.passes)
+        with stage("compare, train and score"):
+            trained = score_candidates(con, agreement.passes, counted(senders), subjects=subjects)
+            links = _read_links(con)
+        with stage("cluster"):
+            clusters = _cluster_links(con, links, agreement, subjects)
+        with stage("find multi-agency contact"):
+            last = as_of or latest_contact(con) or created_at.date()
+            window = find_multi_agency(
+                con, months=agreement.months, as_of=last, minimum_agencies=agreement.minimum_agencies
+            )
+        with stage("write returns"):
+            (folder / "returns").mkdir()
+            told = write_returns(
+                con,
+                folder / "returns",
+                senders,
+                agreement=agreement,
+                window=window,
+                unit=unit,
+                known=known,
+                run_id=senders[0].manifest.run_id,
+                created_at=created_at,
+            )
+            result = RunResult(
+                run_id=senders[0].manifest.run_id,
+                senders=tuple(senders),
+                passes=tuple(passes),
+                planned_lambda=planned_lambda(agreement.passes, counted(senders), subjects=subjects),
+                links=links,
+                clusters=clusters,
+                trained=trained,
+                window=window,
+                reidentification=reidentification,
+                told=told,
+            )
+            _write_results(con, folder, result, agreement)
+    return result

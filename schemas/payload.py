@@ -1,0 +1,60 @@
+"""Arrow schemas of what a sealed package and a return carry. A reader refuses any other columns or types."""
+
+from __future__ import annotations
+
+import pyarrow as pa
+
+from schemas.scheme import DERIVED, Pass, column
+
+VERSIONS = pa.schema([pa.field("subject", pa.int32(), nullable=False)])
+"""Row n: the subject of version n."""
+
+CONTACTS = pa.schema(
+    [
+        pa.field("subject", pa.int32(), nullable=False),
+        pa.field("day", pa.date32()),
+        pa.field("is_open", pa.bool_()),
+        pa.field("lead", pa.int32()),
+    ]
+)
+"""One row a contact; `lead` indexes the part `leads`."""
+
+LEADS = pa.schema([pa.field("sealed", pa.binary(), nullable=False)])
+"""Lead contacts, encrypted between agencies; the linkage unit passes them on unread."""
+
+RETURN = pa.schema(
+    [
+        pa.field("subject", pa.int32(), nullable=False),
+        pa.field("person", pa.int32(), nullable=False),
+        pa.field("agency", pa.string(), nullable=False),
+        pa.field("own", pa.bool_(), nullable=False),
+        pa.field("contact_count", pa.int32()),
+        pa.field("first_date", pa.date32()),
+        pa.field("last_date", pa.date32()),
+        pa.field("open_case", pa.bool_()),
+        pa.field("lead_sealed", pa.binary()),
+        pa.field("lead_agency", pa.string()),
+    ]
+)
+"""One row for each of the receiver's subjects and each agency in contact with the same person."""
+
+
+def token_type(name: str) -> pa.DataType:
+    """Return the Arrow type of the comparison token of a derived value."""
+    return pa.uint16() if DERIVED[name].bits == 16 else pa.uint32()
+
+
+def pass_schema(blocking: Pass) -> pa.Schema:
+    """Return the schema of the token table of one pass."""
+    return pa.schema(
+        [
+            pa.field("version", pa.int32(), nullable=False),
+            pa.field("block", pa.int64(), nullable=False),
+            *(pa.field(column(name), token_type(name)) for name in blocking.tokens),
+        ]
+    )
+
+
+def pass_part(index: int) -> str:
+    """Return the name of the package part that holds pass number `index`."""
+    return f"tokens-{index:02d}"
