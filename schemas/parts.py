@@ -36,6 +36,8 @@ class PartReader(io.RawIOBase):
 
     def read(self, size: int = -1) -> bytes:
         """Return up to `size` bytes; a size beyond the end of the part allocates only what is there."""
+        if self.closed:
+            raise ValueError("this stream is closed")
         left = max(0, self._length - self._at)
         data = self._chunks.read(self._start + self._at, left if size < 0 else min(size, left))
         self._at += len(data)

@@ -8,6 +8,7 @@ docs/spec/package-v1.md.
 from __future__ import annotations
 
 import struct
+import threading
 from typing import BinaryIO
 
 from cryptography.exceptions import InvalidTag
@@ -99,6 +100,7 @@ class ChunkReader:
         self._plain = bytearray(CHUNK_BYTES)
         self._cached = -1
         self._cipher: AESGCM | None = None
+        self._lock = threading.Lock()  # pyarrow reads from several threads
 
     def unlock(self, key: bytes) -> None:
         """Give the reader the stream key."""
@@ -121,9 +123,10 @@ class ChunkReader:
         wanted = max(0, min(len(target), self.length - offset))
         while done < wanted:
             index, skip = divmod(offset + done, CHUNK_BYTES)
-            chunk = self._chunk(index)
-            taken = min(len(chunk) - skip, wanted - done)
-            target[done : done + taken] = chunk[skip : skip + taken]
+            with self._lock:
+                chunk = self._chunk(index)
+                taken = min(len(chunk) - skip, wanted - done)
+                target[done : done + taken] = chunk[skip : skip + taken]
             done += taken
         return done
 

@@ -12,12 +12,14 @@ import json
 import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from datetime import date
 from pathlib import Path
 
 import pyarrow as pa
 from package_forge import FOLDER, SCHEMA, TABLE_PART, Changes, forge, identities, table_bytes
 
-from schemas.canonical import canonical_json
+from hashing.ceremony import Ceremony, Contribution, check_value, combine
+from schemas.canonical import JSON, canonical_json
 from schemas.header import HEADER_BYTES, MAGIC
 from schemas.identity import PrivateIdentity
 
@@ -233,8 +235,37 @@ def write_vectors(folder: Path, people: People) -> None:
     (folder / "vectors.json").write_bytes(canonical_json(listed) + b"\n")
 
 
+def write_ceremony(folder: Path) -> None:
+    """Write the known answers of the linkage-secret ceremony: contribution n is the bytes n, n + 1, …, n + 31."""
+    ceremony = Ceremony(
+        agreement_digest="sha256:" + "1" * 64,
+        epoch=1,
+        parties=("health", "police", "stranger"),
+        starts_on=date(2026, 1, 1),
+        expires_on=date(2026, 12, 31),
+    )
+    raw = {party: (bytes(range(n, n + 32)), bytes([n]) * 32) for n, party in enumerate(ceremony.parties)}
+    given = [
+        Contribution(ceremony=ceremony, party=party, value=value, nonce=nonce)
+        for party, (value, nonce) in raw.items()
+    ]
+    secret = combine(ceremony, commitments=[one.commitment for one in given], contributions=given)
+    known: dict[str, JSON] = {
+        "ceremony": ceremony.to_dict(),
+        "contributions": {
+            party: {"value": value.hex(), "nonce": nonce.hex()} for party, (value, nonce) in raw.items()
+        },
+        "commitments": {one.party: one.commitment.value.hex() for one in given},
+        "linkage_secret": secret._value.hex(),
+        "check_value": check_value(secret),
+        "sealing_key": secret.sealing_key().hex(),
+    }
+    (folder / "ceremony.json").write_text(json.dumps(known, indent=1) + "\n")
+
+
 if __name__ == "__main__":
     where = Path(sys.argv[1]) if len(sys.argv) > 1 else FOLDER
     if not (FOLDER / "keys.json").exists():
         make_keys(FOLDER)
     write_vectors(where, identities())
+    write_ceremony(where)
