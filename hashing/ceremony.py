@@ -12,16 +12,21 @@ that refuses to reveal can stop a ceremony, in everybody's sight; the next one s
 
 from __future__ import annotations
 
-import secrets
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
 from datetime import datetime
 from pathlib import Path
 
+from hashing.contribution import (
+    Commitment,
+    Contribution,
+    check_commitment,
+    combine,
+    contribute,
+    one_of_each,
+)
 from hashing.secret import (
     SECRET_BYTES,
     Ceremony,
-    HiddenBytes,
     KeyState,
     LinkageSecret,
     check_value,
@@ -33,17 +38,9 @@ from hashing.secret import (
 from schemas.canonical import JSON, canonical_json, digest, parse_canonical
 from schemas.container import Expectation, open_package, write_package
 from schemas.dsse import parse_envelope, sign_payload, verify_payload
-from schemas.errors import (
-    CeremonyError,
-    CommitmentBroken,
-    ContributionDoubled,
-    ContributionMissing,
-    NotCanonical,
-    WeakContribution,
-)
+from schemas.errors import CeremonyError, CommitmentBroken, NotCanonical
 from schemas.identity import PrivateIdentity, PublicIdentity
 from schemas.keyfile import load_secret_file, save_secret_file
-from schemas.labels import derive, encode, labelled_hash
 
 __all__ = [
     "Ceremony",
@@ -71,67 +68,6 @@ __all__ = [
 _COMMITMENT_TYPE = "application/vnd.tallystick.commitment.v1+json"
 _PART = "secret"
 _MEDIA_TYPE = "application/octet-stream"
-
-
-class Contribution(HiddenBytes):
-    """One agency's secret contribution: 32 random bytes, and 32 more that blind its commitment."""
-
-    __slots__ = ("_nonce", "ceremony", "party")
-
-    def __init__(self, *, ceremony: Ceremony, party: str, value: bytes, nonce: bytes) -> None:
-        """Take the raw bytes.
-
-        Raises:
-            CeremonyError: The party has no part in the ceremony.
-            WeakContribution: A value is not 32 bytes, or is one byte repeated.
-        """
-        if party not in ceremony.parties:
-            raise CeremonyError("this party has no part in the ceremony.", where=f"party {party}")
-        if len(value) != SECRET_BYTES or len(nonce) != SECRET_BYTES or len(set(value)) == 1:
-            raise WeakContribution(
-                "this contribution is not 32 random bytes.",
-                where=f"party {party}",
-                remedy="Start a new epoch; ask this agency how it made its contribution.",
-            )
-        super().__init__(value)
-        self.ceremony, self.party, self._nonce = ceremony, party, nonce
-
-    @property
-    def commitment(self) -> Commitment:
-        """What may be published: it fixes the contribution and shows nothing of it."""
-        value = labelled_hash(
-            "tallystick/v1/contribution-commitment",
-            self.ceremony.to_bytes(),
-            self.party.encode(),
-            self._nonce,
-            self._value,
-        )
-        return Commitment(ceremony=self.ceremony, party=self.party, value=value)
-
-    def __repr__(self) -> str:
-        return f"Contribution(party={self.party!r}, epoch={self.ceremony.epoch}, value hidden)"
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Commitment:
-    """SHA-256 (32 bytes) over ceremony, party, blinding nonce and contribution."""
-
-    ceremony: Ceremony
-    party: str
-    value: bytes
-
-
-def contribute(
-    ceremony: Ceremony, party: str, *, random: Callable[[int], bytes] = secrets.token_bytes
-) -> Contribution:
-    """Make one agency's contribution from the operating system's randomness.
-
-    Raises:
-        CeremonyError: The party has no part in the ceremony.
-    """
-    return Contribution(
-        ceremony=ceremony, party=party, value=random(SECRET_BYTES), nonce=random(SECRET_BYTES)
-    )
 
 
 def sign_commitment(contribution: Contribution, identity: PrivateIdentity) -> dict[str, JSON]:
@@ -199,7 +135,7 @@ def write_reveal(
     _own(contribution, sender)
     ceremony = contribution.ceremony
     _check_recipient(ceremony, recipient)
-    ordered = _one_each(ceremony, commitments)
+    ordered = one_of_each(ceremony, commitments)
     if ordered[contribution.party] != contribution.commitment:
         raise CommitmentBroken("the published commitment is not the one to this contribution.")
     _write(
@@ -228,7 +164,7 @@ def read_reveal(
         PackageError: The sealed file is not genuine, or not for this ceremony.
         CommitmentBroken: It is not what the agency committed to, or the agency saw other commitments.
     """
-    ordered = _one_each(ceremony, commitments)
+    ordered = one_of_each(ceremony, commitments)
     sender, secret, facts = _read(path, "contribution", ceremony, recipient, known)
     if facts.get("commitments") != _commitments_digest(ordered):
         raise CommitmentBroken(
@@ -239,44 +175,8 @@ def read_reveal(
     contribution = Contribution(
         ceremony=ceremony, party=sender, nonce=secret[:SECRET_BYTES], value=secret[SECRET_BYTES:]
     )
-    _check_commitment(contribution, ordered)
+    check_commitment(contribution, ordered)
     return contribution
-
-
-def combine(
-    ceremony: Ceremony, *, commitments: Iterable[Commitment], contributions: Iterable[Contribution]
-) -> LinkageSecret:
-    """Derive the linkage secret. The same inputs give the same secret at every agency.
-
-    HKDF-SHA-256 (RFC 5869) over all contributions in order of party id, salted with the ceremony and all
-    commitments.
-
-    Raises:
-        ContributionMissing, ContributionDoubled: Not exactly one of each agency, or two are identical.
-        CommitmentBroken: A contribution is not what its agency committed to.
-    """
-    ordered = _one_each(ceremony, commitments)
-    given: dict[str, Contribution] = {}
-    for contribution in contributions:
-        if contribution.party in given:
-            raise ContributionDoubled(
-                "this agency's contribution is there twice.", where=f"party {contribution.party}"
-            )
-        _check_commitment(contribution, ordered)
-        given[contribution.party] = contribution
-    _complete(ceremony, given, "contribution")
-    values = [given[party]._value for party in ceremony.parties]
-    if len(set(values)) != len(values):
-        raise ContributionDoubled(
-            "two agencies gave the same contribution.", remedy="Start a new epoch; ask how they were made."
-        )
-    salt = labelled_hash(
-        "tallystick/v1/linkage-secret-salt",
-        ceremony.to_bytes(),
-        *(ordered[party].value for party in ceremony.parties),
-    )
-    value = derive(encode("tallystick/v1/contributions", *values), "tallystick/v1/linkage-secret", salt=salt)
-    return LinkageSecret(ceremony=ceremony, value=value)
 
 
 def write_handover(
@@ -376,38 +276,6 @@ def _check_recipient(ceremony: Ceremony, recipient: PublicIdentity) -> None:
             "this party is no agency of the ceremony, so nothing is sealed to it.",
             where=f"party {recipient.party}",
             remedy="The linkage unit and outsiders must never hold the linkage secret.",
-        )
-
-
-def _one_each(ceremony: Ceremony, commitments: Iterable[Commitment]) -> dict[str, Commitment]:
-    found: dict[str, Commitment] = {}
-    for commitment in commitments:
-        if commitment.ceremony != ceremony or commitment.party not in ceremony.parties:
-            raise CeremonyError("a commitment is for another ceremony.", where=f"party {commitment.party}")
-        if commitment.party in found:
-            raise ContributionDoubled(
-                "this agency's commitment is there twice.", where=f"party {commitment.party}"
-            )
-        found[commitment.party] = commitment
-    _complete(ceremony, found, "commitment")
-    return found
-
-
-def _complete(ceremony: Ceremony, found: Mapping[str, object], what: str) -> None:
-    missing = [party for party in ceremony.parties if party not in found]
-    if missing:
-        raise ContributionMissing(
-            f"the {what} is missing of: {', '.join(missing)}.",
-            remedy="Wait for it. If it will not come, hold a new ceremony without that agency.",
-        )
-
-
-def _check_commitment(contribution: Contribution, commitments: Mapping[str, Commitment]) -> None:
-    if commitments.get(contribution.party) != contribution.commitment:
-        raise CommitmentBroken(
-            "this contribution is not the one that the agency committed to.",
-            where=f"party {contribution.party}",
-            remedy="Stop the ceremony and tell the other agencies.",
         )
 
 
