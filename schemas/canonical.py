@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
@@ -45,6 +46,27 @@ def digest(value: JSON) -> str:
 def bytes_digest(data: bytes) -> str:
     """Return `"sha256:"` and the hexadecimal SHA-256 of `data`."""
     return "sha256:" + hashlib.sha256(data).hexdigest()
+
+
+def to_base64(data: bytes) -> str:
+    """Return the base64 text of `data` (RFC 4648, section 4)."""
+    return base64.b64encode(data).decode("ascii")
+
+
+def from_base64(value: JSON) -> bytes:
+    """Return the bytes that a base64 text stands for.
+
+    Raises:
+        NotCanonical: The value is not text, or not the one base64 text of its bytes: Python's own decoder lets
+            the unused bits of the last character be anything (RFC 4648, section 3.5).
+    """
+    try:
+        data = base64.b64decode(value if isinstance(value, str) else "!", validate=True)
+    except ValueError:
+        raise NotCanonical("this is not base64.") from None
+    if to_base64(data) != value:
+        raise NotCanonical("this is not the canonical base64 of its bytes.")
+    return data
 
 
 def parse_json(data: bytes) -> JSON:

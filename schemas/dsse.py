@@ -5,12 +5,11 @@ Source: DSSE 1.0 protocol (github.com/secure-systems-lab/dsse), pre-authenticati
 
 from __future__ import annotations
 
-import base64
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from schemas.canonical import JSON
-from schemas.errors import BadSignature, EnvelopeInvalid
+from schemas.canonical import JSON, from_base64, to_base64
+from schemas.errors import BadSignature, EnvelopeInvalid, NotCanonical
 from schemas.identity import PrivateIdentity, PublicIdentity
 
 MAX_SIGNATURES = 64
@@ -44,7 +43,7 @@ def sign_payload(payload_type: str, body: bytes, identities: Iterable[PrivateIde
     message = pae(payload_type, body)
     return {
         "payloadType": payload_type,
-        "payload": base64.b64encode(body).decode("ascii"),
+        "payload": to_base64(body),
         "signatures": [_signature(identity, message) for identity in identities],
     }
 
@@ -146,7 +145,7 @@ def _parse_signature(value: JSON, index: int) -> Signature:
 def _signature(identity: PrivateIdentity, message: bytes) -> dict[str, JSON]:
     return {
         "keyid": identity.public.signing_key_id,
-        "sig": base64.b64encode(identity.sign(message)).decode("ascii"),
+        "sig": to_base64(identity.sign(message)),
     }
 
 
@@ -160,6 +159,6 @@ def _verifies(identity: PublicIdentity, signature: Signature, message: bytes) ->
 
 def _b64(value: JSON, where: str) -> bytes:
     try:
-        return base64.b64decode(value if isinstance(value, str) else "!", validate=True)
-    except ValueError:
+        return from_base64(value)
+    except NotCanonical:
         raise EnvelopeInvalid("this has to be base64.", where=where) from None

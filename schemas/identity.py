@@ -5,7 +5,6 @@ The formats are written down in docs/spec/keys-v1.md.
 
 from __future__ import annotations
 
-import base64
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -25,8 +24,8 @@ from cryptography.hazmat.primitives.hpke import (
     Suite,
 )
 
-from schemas.canonical import JSON
-from schemas.errors import BadSignature, IdentityError, KeyFileInvalid, WrongRecipient
+from schemas.canonical import JSON, from_base64, to_base64
+from schemas.errors import BadSignature, IdentityError, KeyFileInvalid, NotCanonical, WrongRecipient
 from schemas.keyfile import load_secret_file, read_public, save_secret_file
 from schemas.labels import labelled_hash
 
@@ -85,18 +84,22 @@ class PublicIdentity:
         """Return the JSON form that the agreement holds."""
         return {
             "party": self.party,
-            "signing_key": base64.b64encode(self.signing_key).decode("ascii"),
-            "receiving_key": base64.b64encode(self.receiving_key).decode("ascii"),
+            "signing_key": to_base64(self.signing_key),
+            "receiving_key": to_base64(self.receiving_key),
         }
 
     @classmethod
-    def from_dict(cls, value: Mapping[str, JSON]) -> Self:
+    def from_dict(cls, value: JSON) -> Self:
         """Read the JSON form.
 
         Raises:
             IdentityError: A key is missing, unknown, not base64 or of the wrong length.
         """
-        if set(value) != {"party", "signing_key", "receiving_key"} or not isinstance(value["party"], str):
+        if (
+            not isinstance(value, Mapping)
+            or set(value) != {"party", "signing_key", "receiving_key"}
+            or not isinstance(value["party"], str)
+        ):
             raise IdentityError("an identity has exactly: party, signing_key, receiving_key.")
         return cls(
             party=value["party"],
@@ -264,6 +267,6 @@ def _receiving(key: bytes) -> MLKEM768X25519PublicKey:
 
 def _key(value: JSON, name: str) -> bytes:
     try:
-        return base64.b64decode(value if isinstance(value, str) else "!", validate=True)
-    except ValueError:
+        return from_base64(value)
+    except NotCanonical:
         raise IdentityError("this key is not base64.", where=name) from None

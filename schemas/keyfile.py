@@ -5,7 +5,6 @@ The format is written down in docs/spec/keys-v1.md.
 
 from __future__ import annotations
 
-import base64
 import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -16,7 +15,7 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.kdf.argon2 import Argon2id
 
 from schemas.atomic import atomic_write
-from schemas.canonical import JSON, canonical_json, parse_json
+from schemas.canonical import JSON, canonical_json, from_base64, parse_json, to_base64
 from schemas.errors import IdentityError, KeyFileInvalid, NotCanonical, WrongPassphrase
 
 FORMAT = "tallystick-key-file"
@@ -108,15 +107,15 @@ def encode_secret_file(
         "holds": holds,
         "public": public,
         "profile": _UNPROTECTED if passphrase is None else profile,
-        "salt": _b64(salt),
-        "nonce": _b64(nonce),
+        "salt": to_base64(salt),
+        "nonce": to_base64(nonce),
     }
     protected = (
         secret
         if passphrase is None
         else _cipher(passphrase, profile, salt).encrypt(nonce, secret, canonical_json(head))
     )
-    return canonical_json({**head, "secret": _b64(protected)}) + b"\n"
+    return canonical_json({**head, "secret": to_base64(protected)}) + b"\n"
 
 
 def load_secret_file(path: Path, *, holds: str, passphrase: bytes | None) -> tuple[bytes, Mapping[str, JSON]]:
@@ -208,14 +207,10 @@ def _cipher(passphrase: bytes, profile: str, salt: bytes) -> AESGCM:
     return AESGCM(kdf.derive(passphrase))
 
 
-def _b64(data: bytes) -> str:
-    return base64.b64encode(data).decode("ascii")
-
-
 def _unb64(value: JSON, path: Path) -> bytes:
     try:
-        return base64.b64decode(value if isinstance(value, str) else "!", validate=True)
-    except ValueError:
+        return from_base64(value)
+    except NotCanonical:
         raise _invalid(path) from None
 
 

@@ -8,7 +8,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from schemas.canonical import MAX_DEPTH, canonical_json, digest, parse_canonical, parse_json
+from schemas.canonical import (
+    MAX_DEPTH,
+    canonical_json,
+    digest,
+    from_base64,
+    parse_canonical,
+    parse_json,
+    to_base64,
+)
 from schemas.errors import NotCanonical
 
 SAFE = st.integers(-(2**53) + 1, 2**53 - 1)
@@ -102,3 +110,20 @@ def test_depth_limit() -> None:
     canonical_json(value)  # type: ignore[arg-type]
     with pytest.raises(NotCanonical):
         canonical_json([value])  # type: ignore[list-item]
+
+
+@given(st.binary(max_size=40))
+def test_base64_has_one_spelling(data: bytes) -> None:
+    """Bytes have one base64 text, and no other text stands for them."""
+    text = to_base64(data)
+    assert from_base64(text) == data
+    for other in (text + "\n", " " + text):
+        with pytest.raises(NotCanonical):
+            from_base64(other)
+
+
+@pytest.mark.parametrize("text", ["e31=", "e30", "e30==", "e3-_", None, 3, "\u00e9"])
+def test_other_base64(text: object) -> None:
+    """Spare bits that are set, missing or extra padding, and other alphabets are refused."""
+    with pytest.raises(NotCanonical):
+        from_base64(text)  # type: ignore[arg-type]

@@ -72,6 +72,7 @@ def test_detached_bytes_and_type(people: People) -> None:
     [
         {"payload": 1},
         {"payload": "not base64"},
+        {"payload": "e31="},
         {"payloadType": None},
         {"signatures": {}},
         {"signatures": [{"keyid": "a"}]},

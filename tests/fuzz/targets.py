@@ -3,7 +3,7 @@
 A package has layers, and whoever stands outside one of them can choose its bytes:
 
     outer       anyone who touches the file: header, frames, ciphertext
-    plaintext   anyone who knows the recipient's public key: everything inside, without a party's signature
+    plaintext   the recipient, who knows the file key: everything inside, without a party's signature
     payload     a dishonest party: the signed manifest
     table       a dishonest party: the Arrow stream in a part
 """
@@ -17,7 +17,7 @@ from typing import NamedTuple
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "vectors" / "package"))
 
-from package_forge import SCHEMA, TABLE_PART, Changes, forge, identities, read_as_unit, table_bytes
+from package_forge import SCHEMA, TABLE_PART, Changes, forge, identities, read_as_unit, seal_for, table_bytes
 
 from schemas.canonical import parse_canonical, parse_json
 from schemas.container import ReplayGuard
@@ -30,6 +30,9 @@ from schemas.tables import ARROW_STREAM
 
 PEOPLE = identities()
 POLICE, UNIT = PEOPLE["police"], PEOPLE["unit"]
+# One header for all: the signed manifest names it, so under a fresh one every seed would be refused as forwarded
+# and nothing behind that check would be tried.
+SEALING = seal_for(UNIT.public)
 
 
 class Layer(NamedTuple):
@@ -47,26 +50,30 @@ def _capture(layer: str) -> bytes:
         kept.append(data)
         return data
 
-    forge(sender=POLICE, recipient=UNIT.public, changes=Changes(**{layer: keep}))  # type: ignore[arg-type]
+    forge(sender=POLICE, recipient=UNIT.public, sealing=SEALING, changes=Changes(**{layer: keep}))
     return kept[0]
 
 
 def _with(layer: str) -> Callable[[bytes], bytes]:
     def package(data: bytes) -> bytes:
-        changes = Changes(**{layer: lambda _: data})  # type: ignore[arg-type]
-        return forge(sender=POLICE, recipient=UNIT.public, changes=changes)
+        changes = Changes(**{layer: lambda _: data})
+        return forge(sender=POLICE, recipient=UNIT.public, sealing=SEALING, changes=changes)
 
     return package
 
 
 def _with_table(data: bytes) -> bytes:
-    return forge(sender=POLICE, recipient=UNIT.public, parts=[(TABLE_PART, ARROW_STREAM, data)])
+    return forge(
+        sender=POLICE, recipient=UNIT.public, sealing=SEALING, parts=[(TABLE_PART, ARROW_STREAM, data)]
+    )
 
 
 def layers() -> dict[str, Layer]:
     """Return the layers. Only a party's own signature can make a changed package acceptable."""
     return {
-        "outer": Layer(forge(sender=POLICE, recipient=UNIT.public), lambda data: data, False),
+        "outer": Layer(
+            forge(sender=POLICE, recipient=UNIT.public, sealing=SEALING), lambda data: data, False
+        ),
         "plaintext": Layer(_capture("plaintext"), _with("plaintext"), False),
         "payload": Layer(_capture("payload"), _with("payload"), True),
         "table": Layer(table_bytes(SCHEMA), _with_table, True),
@@ -91,7 +98,7 @@ def parse_anything(data: bytes, path: Path) -> None:
         lambda: parse_canonical(data),
         lambda: parse_manifest(data),
         lambda: parse_envelope(parse_json(data)),
-        lambda: PublicIdentity.from_dict(parse_json(data)),  # type: ignore[arg-type]
+        lambda: PublicIdentity.from_dict(parse_json(data)),
         lambda: load_secret_file(path, holds="identity", passphrase=b"x"),
         lambda: read_as_unit(path, PEOPLE, ReplayGuard()),
     ):

@@ -42,6 +42,7 @@ TABLE_PART = "table"
 Parts = Sequence[tuple[str, str, bytes]]
 Manifests = Callable[[dict[str, JSON]], JSON]
 Bytes = Callable[[bytes], bytes]
+Sealing = tuple[PackageHeader, bytes]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -73,14 +74,17 @@ def forge(
     parts: Parts | None = None,
     changes: Changes = Changes(),
     sealed_to: PublicIdentity | None = None,
+    sealing: Sealing | None = None,
     **fields: object,
 ) -> bytes:
-    """Return the bytes of a package; `fields` replace fields of the manifest, `sealed_to` the real reader."""
+    """Return the bytes of a package.
+
+    `fields` replace fields of the manifest, `sealed_to` the real reader, `sealing` the fresh header and file key.
+    """
     parts = (
         parts if parts is not None else [(TABLE_PART, "application/vnd.apache.arrow.stream", table_bytes())]
     )
-    file_key = secrets.token_bytes(32)
-    header = make_header(sealed_to or recipient, file_key)
+    header, file_key = sealing or seal_for(sealed_to or recipient)
     manifest = changes.manifest(_manifest(header, sender.public, recipient, parts, fields).to_dict())
     payload = changes.payload(canonical_json(manifest))
     signers = [sender] if changes.signers is None else changes.signers
@@ -88,6 +92,12 @@ def forge(
     tail = canonical_json(envelope)
     plaintext = b"".join(content for _, _, content in parts) + tail + len(tail).to_bytes(4, "big")
     return header.raw + b"".join(changes.frames(frames(header, file_key, changes.plaintext(plaintext))))
+
+
+def seal_for(recipient: PublicIdentity) -> Sealing:
+    """Return a new header and its file key."""
+    file_key = secrets.token_bytes(32)
+    return make_header(recipient, file_key), file_key
 
 
 def frames(header: PackageHeader, file_key: bytes, plaintext: bytes) -> list[bytes]:
