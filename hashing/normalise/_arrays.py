@@ -6,7 +6,7 @@ picking the k-th character of every value are then single numpy calls over the r
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -76,7 +76,7 @@ class Column:
 
     @property
     def lengths(self) -> Ints:
-        """n lengths in bytes."""
+        """Lengths in bytes."""
         return np.diff(self.offsets)
 
     def count(self, members: Mask) -> Ints:
@@ -120,6 +120,22 @@ def matrix_strings(cells: Bytes, null: Mask) -> pa.StringArray:
     return Column(cells[present], offsets).strings(null)
 
 
+def fixed_strings(cells: Bytes, null: Mask) -> pa.StringArray:
+    """Rows of a byte matrix, shape (n, width), as strings of that width; null where the flag is set."""
+    kept = cells[~null]
+    ends = np.cumsum(np.where(null, 0, cells.shape[1]), dtype=np.int64)
+    return Column(kept.reshape(-1), np.concatenate(([0], ends))).strings(null)
+
+
+def same_character(column: Column) -> Mask:
+    """Flags values that are one character repeated (a single character included)."""
+    lengths = column.lengths
+    first = np.repeat(column.at(0), lengths)
+    differing = np.concatenate(([0], np.cumsum(column.data != first, dtype=np.int64)))
+    same = differing[column.offsets[1:]] == differing[column.offsets[:-1]]
+    return np.asarray((lengths > 0) & same)
+
+
 def as_strings(raw: pa.Array) -> pa.StringArray:
     """Any Arrow text (chunked, large, dictionary-coded, or all null) as one plain string array."""
     array = raw.combine_chunks() if isinstance(raw, pa.ChunkedArray) else raw
@@ -130,14 +146,16 @@ def plain(raw: pa.Array) -> pa.StringArray:
     """ASCII capitals, control characters made spaces, ends trimmed; null stays null."""
     values = as_strings(raw)
     column = Column.of(values)
-    wide = column.count(np.arange(256) >= 128) > 0
-    if wide.any():
+    if len(column.data) and int(column.data.max()) >= 128:
+        wide = column.count(np.arange(256) >= 128) > 0
         rows = np.flatnonzero(wide)
         spelled = pa.array([latin(value) for value in values.take(pa.array(rows)).to_pylist()], pa.string())
         values = pc.replace_with_mask(values, pa.array(wide), spelled)
         column = Column.of(values)
     null = np.asarray(pc.is_null(values)) if values.null_count else None
-    return pc.ascii_trim(column.translate(_TO_UPPER).strings(null), " ")
+    upper = column.translate(_TO_UPPER)
+    spaced = bool(((upper.at(0) == 32) | (upper.at(-1) == 32)).any())
+    return pc.ascii_trim(upper.strings(null), " ") if spaced else upper.strings(null)
 
 
 def start_outcomes(values: pa.StringArray) -> Bytes:
@@ -165,11 +183,3 @@ def each(raw: pa.StringArray, rule: Callable[[str], tuple[str | None, Outcome]])
         values=pa.array([value for value, _ in pairs], pa.string()),
         outcomes=np.array([outcome for _, outcome in pairs], dtype=np.uint8),
     )
-
-
-def concat_where(masks: Sequence[tuple[Mask, pa.StringArray]], size: int) -> pa.StringArray:
-    """Put each array at the rows its mask names; rows that no mask names are null."""
-    result = pa.nulls(size, pa.string())
-    for mask, replacement in masks:
-        result = pc.replace_with_mask(result, pa.array(mask), replacement)
-    return result

@@ -43,7 +43,8 @@ class Layout:
 
 # A time of day and everything after it: "T10:00:00Z", " 10:00 AM", " 00:00:00.000+01:00".
 _TIME = re.compile(r"(?:A| +|, *|-(?=99:99))9{1,2}[:.]99(?:[:.]99.*| ?AA| *|[+-].*|A)?$")
-_WEEKDAY = re.compile(r"^AA+[,.]? +(?=9|AAA+ *9)")
+# A weekday: letters before a date that is whole without them.
+_WEEKDAY = re.compile(r"^AA+[,.]? +(?=9+(?:AA)?[^9A]+(?:9+[^9A]+9|(?:AA )?AAA)|AAA+[., ]+9)")
 _PART = re.compile(r"9+|A+")
 # Digits that a two-part timestamp without separators carries after its date: yyyymmddHHMM, yyyymmddHHMMSS.
 _STAMP_LENGTHS = (12, 14)

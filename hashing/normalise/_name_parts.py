@@ -192,10 +192,11 @@ def take_apart(text: str, kind: Kind) -> tuple[list[str], list[list[str]]]:
 def other_names(others: list[list[str]], kind: Kind) -> list[str]:
     """Known-as and previous names, without notes, placeholders and what introduces them."""
     names = []
-    for words in others:
-        while words and words[0] in _ALIAS_LEADING:
-            words = words[1:]
-        words = _strip(words, rules(kind))
+    for written in others:
+        start = next(
+            (index for index, word in enumerate(written) if word not in _ALIAS_LEADING), len(written)
+        )
+        words = _strip(written[start:], rules(kind))
         if words and not is_placeholder(words, kind) and not _NOTES.issuperset(words):
             names.append(" ".join(words))
     return names

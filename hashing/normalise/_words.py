@@ -9,7 +9,8 @@ from importlib.resources import files
 import numpy as np
 import pyarrow as pa
 
-from hashing.normalise._arrays import DIGITS, UPPER, Column, Mask, is_in
+from hashing.normalise._arrays import DIGITS, UPPER, Bytes, Column, Mask, is_in
+from hashing.normalise.outcome import Outcome
 
 DATA_FILES = (
     "address_words.csv",
@@ -63,3 +64,9 @@ def is_placeholder(text: pa.StringArray, *kinds: str) -> Mask:
     digits = column.count(DIGITS) > 0
     nothing = (column.lengths > 0) & (letters.lengths == 0) & ~digits
     return np.asarray(nothing | (~digits & is_in(letters.strings(), _squeezed("any", *kinds))))
+
+
+def mark_placeholders(text: pa.StringArray, outcomes: Bytes, *kinds: str) -> None:
+    """Turn INVALID into PLACEHOLDER, in place, where the value stands for "no value"."""
+    rows = np.flatnonzero(outcomes == Outcome.INVALID)
+    outcomes[rows[is_placeholder(text.take(pa.array(rows)), *kinds)]] = Outcome.PLACEHOLDER

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import re
+from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
@@ -10,84 +10,93 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from hashing.normalise import _words
-from hashing.normalise._arrays import plain
+from hashing.normalise._arrays import Mask, is_in, plain
 from hashing.normalise.outcome import Normalised, Outcome
 
 _CARE_OF = r"\bC/O\b|\bCARE OF\b"
-_NOT_WORD = r"[^A-Z0-9]+"
-# BS 7666 postcode form, but not a flat followed by an ordinal ("B1 2ND FLOOR").
-_POSTCODE = re.compile(r"\b[A-Z]{1,2}[0-9][A-Z0-9]? ?(?!1ST\b|2ND\b|3RD\b|[04-9]TH\b)[0-9][A-Z]{2}\b")
-_MAYBE_POSTCODE = r"[A-Z][0-9][A-Z0-9]? ?[0-9][A-Z]{2}\b"
-_COUNTRIES = (
-    ("UNITED", "KINGDOM"),
-    ("GREAT", "BRITAIN"),
-    ("UK",),
-    ("GB",),
-    ("ENGLAND",),
-    ("SCOTLAND",),
-    ("WALES",),
-)
-_LONGEST = 250
+# An ordinal before one of these is no second half of a postcode ("FLAT B1 2ND FLOOR").
+_ORDINALS = (("1ST", "FIRST"), ("2ND", "SECOND"), ("3RD", "THIRD"), ("4TH", "FOURTH"), ("5TH", "FIFTH"))
+_AFTER_ORDINAL = r" (FLOOR|FLR|AVENUE|AVE|STREET|ROAD|RD)\b"
+_POSTCODE = r"\b[A-Z]{1,2}[0-9][A-Z0-9]? ?[0-9][A-Z]{2}\b"  # BS 7666 form
+_COUNTRY = r"(?: (?:UNITED KINGDOM|GREAT BRITAIN|UK|GB|ENGLAND|SCOTLAND|WALES))+$"
+_NUMBER_LETTER = r"\b([0-9]+) ([A-Z]) "
+_LONGEST = 250  # longer is a note, not an address
+_FLAT_WITHIN = 6  # a flat is named in the first words of an address
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Lists:
+    """The shipped address words: every spelling to its short form, and short forms by what they are."""
+
+    short: dict[str, str]
+    flats: frozenset[str]
+    floors: frozenset[str]
+    streets: frozenset[str]
+    buildings: frozenset[str]
 
 
 @lru_cache(maxsize=1)
-def _short_forms() -> dict[str, str]:
-    return {row["word"]: row["short"] for row in _words.read_csv("address_words.csv")}
+def _lists() -> _Lists:
+    rows = _words.read_csv("address_words.csv")
 
+    def role(name: str) -> frozenset[str]:
+        return frozenset(row["short"] for row in rows if row["role"] == name)
 
-@lru_cache(maxsize=8)
-def _role(role: str) -> frozenset[str]:
-    return frozenset(row["short"] for row in _words.read_csv("address_words.csv") if row["role"] == role)
+    return _Lists(
+        short={row["word"]: row["short"] for row in rows},
+        flats=role("flat"),
+        floors=role("floor"),
+        streets=role("street"),
+        buildings=role("building"),
+    )
 
 
 @lru_cache(maxsize=1)
-def _placeholders() -> frozenset[str]:
-    listed = _words.placeholders("any", "address")
-    return listed | {" ".join(_shorten(phrase.split())) for phrase in listed}
+def _placeholders() -> pa.StringArray:
+    listed = pa.array(sorted(_words.placeholders("any", "address")), pa.string())
+    return pa.array(sorted({*listed.to_pylist(), *_shorten(listed).to_pylist()}), pa.string())
 
 
-def _shorten(words: list[str]) -> list[str]:
-    short = _short_forms()
-    return [short.get(word, word) for word in words]
+def _shorten(texts: pa.StringArray) -> pa.StringArray:
+    """Every word in its short form; single spaces."""
+    short = _lists().short
+    lists = pc.split_pattern(texts, " ")
+    coded = lists.flatten().dictionary_encode()
+    words = pa.array([short.get(word, word) for word in coded.dictionary.to_pylist()], pa.string())
+    return pc.binary_join(pa.ListArray.from_arrays(lists.offsets, words.take(coded.indices)), " ")
 
 
-def _join_number_letter(words: list[str]) -> list[str]:
-    """12 A HIGH ST to 12A HIGH ST; never at the end, where a lone letter may be anything."""
-    joined: list[str] = []
-    for position, word in enumerate(words):
-        lone = len(word) == 1 and word.isalpha() and position + 1 < len(words)
-        if lone and joined and joined[-1].isdigit():
-            joined[-1] += word
-        else:
-            joined.append(word)
-    return joined
+def _squeeze(texts: pa.StringArray) -> pa.StringArray:
+    return pc.ascii_trim(pc.replace_substring_regex(texts, " {2,}", " "), " ")
 
 
-def _without_country(words: list[str]) -> list[str]:
-    while True:
-        ending = next((name for name in _COUNTRIES if tuple(words[-len(name) :]) == name), None)
-        if ending is None or len(words) == len(ending):
-            return words
-        words = words[: -len(ending)]
+def _matches(texts: pa.StringArray, pattern: str) -> Mask:
+    return np.asarray(pc.match_substring_regex(texts, pattern), dtype=bool)
 
 
-def _tidy(text: str) -> str:
-    """Repeated until nothing changes, so that taking a postcode out cannot make another one."""
-    while True:
-        words = _POSTCODE.sub(" ", text).split()
-        tidied = " ".join(_without_country(_join_number_letter(_shorten(words))))
-        if tidied == text:
-            return text
-        text = tidied
+def _spell_ordinals(texts: pa.StringArray) -> pa.StringArray:
+    hit = _matches(texts, r"\b[1-5](?:ST|ND|RD|TH)" + _AFTER_ORDINAL)
+    some = texts.filter(pa.array(hit))
+    for figure, word in _ORDINALS:
+        some = pc.replace_substring_regex(some, rf"\b{figure}{_AFTER_ORDINAL}", rf"{word} \1")
+    return pc.replace_with_mask(texts, pa.array(hit), some)
 
 
-_EASY = r"^[0-9]*[A-Z]? ?[A-Z ]*$"
+def _tidy(texts: pa.StringArray) -> pa.StringArray:
+    """Postcode out, 12 A joined to 12A before a word, short forms, country out."""
+    texts = _squeeze(pc.replace_substring_regex(_spell_ordinals(texts), _POSTCODE, " "))
+    texts = pc.replace_substring_regex(texts, _NUMBER_LETTER, r"\1\2 ")
+    return pc.replace_substring_regex(_shorten(texts), _COUNTRY, "")
 
 
-def _normalise_one(text: str, has_postcode: bool) -> str:
-    if has_postcode:
-        return _tidy(text)
-    return " ".join(_without_country(_join_number_letter(_shorten(text.split()))))
+def _spell(text: pa.StringArray) -> pa.StringArray:
+    """One spelling of every address; `text` has no nulls."""
+    closed = pc.replace_substring(pc.replace_substring(text, "'", ""), "&", " AND ")
+    values = _tidy(_squeeze(pc.replace_substring_regex(closed, "[^A-Z0-9]+", " ")))
+    # Taking a postcode out can join its neighbours to another one.
+    while (again := _matches(values, _POSTCODE)).any():
+        values = pc.replace_with_mask(values, pa.array(again), _tidy(values.filter(pa.array(again))))
+    return values
 
 
 def normalise_address(raw: pa.StringArray) -> Normalised:
@@ -99,75 +108,55 @@ def normalise_address(raw: pa.StringArray) -> Normalised:
     Returns:
         Capitals and digits, single spaces: "FLAT 2 12A HIGH ST LEEDS".
     """
-    text = plain(raw)
-    care_of = np.asarray(pc.fill_null(pc.match_substring_regex(text, _CARE_OF), False), dtype=bool)
-    written = pc.ascii_trim(
-        pc.replace_substring_regex(
-            pc.replace_substring(pc.replace_substring(text, "'", ""), "&", " AND "), _NOT_WORD, " "
-        ),
-        " ",
-    )
-    maybe = np.asarray(pc.fill_null(pc.match_substring_regex(written, _MAYBE_POSTCODE), False)).tolist()
-    tidied = [
-        "" if value is None else _tidy(value) if slow else _normalise_one(value, False)
-        for value, slow in zip(written.to_pylist(), maybe, strict=True)
-    ]
-    values = pa.array(tidied, pa.string())
+    text = pc.fill_null(plain(raw), "")
+    values = _spell(text)
     lengths = np.asarray(pc.binary_length(values))
     outcomes = np.full(len(text), Outcome.OK, dtype=np.uint8)
     outcomes[(lengths == 0) | (lengths > _LONGEST)] = Outcome.INVALID
-    known = pa.array(sorted(_placeholders()), pa.string())
-    outcomes[
-        care_of | np.asarray(pc.is_in(values, value_set=known)) | _words.is_placeholder(text, "address")
-    ] = Outcome.PLACEHOLDER
-    outcomes[np.asarray(pc.equal(pc.fill_null(text, ""), ""))] = Outcome.MISSING
+    known = is_in(values, _placeholders()) | _words.is_placeholder(text, "address")
+    outcomes[known | _matches(text, _CARE_OF)] = Outcome.PLACEHOLDER
+    outcomes[np.asarray(pc.equal(text, ""))] = Outcome.MISSING
     bad = pa.array(outcomes != Outcome.OK)
     return Normalised(values=pc.if_else(bad, pa.scalar(None, pa.string()), values), outcomes=outcomes)
 
 
-def _take_flat(words: list[str]) -> tuple[str | None, list[str]]:
+def _take_flat(words: list[str], lists: _Lists) -> tuple[str | None, list[str]]:
     """The flat ("FLAT 2", "GROUND FLOOR FLAT") and the words without it."""
-    flats, floors = _role("flat"), _role("floor")
-    for position, word in enumerate(words[:6]):
-        if word not in flats:
-            continue
-        start = position
-        while start and words[start - 1] in floors:
-            start -= 1
-        if start < position:
-            return "".join(words[start:position]), words[:start] + words[position + 1 :]
-        if position + 1 < len(words):
-            return words[position + 1], words[:position] + words[position + 2 :]
-    return None, words
+    position = next((index for index, word in enumerate(words[:_FLAT_WITHIN]) if word in lists.flats), None)
+    if position is None:
+        return None, words
+    start = position
+    while start and words[start - 1] in lists.floors:
+        start -= 1
+    if start < position:
+        return "".join(words[start:position]), words[:start] + words[position + 1 :]
+    return "".join(words[position + 1 : position + 2]) or None, words[:position] + words[position + 2 :]
 
 
-def _street(words: list[str]) -> str | None:
-    """The words before the first street type; without one, the first word."""
-    types = _role("street")
-    end = next((index for index, word in enumerate(words) if index and word in types), None)
+def _street(words: list[str], lists: _Lists) -> str | None:
+    """The letters of the words before the first street type; without one, those of the first word."""
+    end = next((index for index, word in enumerate(words) if index and word in lists.streets), None)
+    start = 0
     if end is None:
-        chosen = words[:1]
+        end = 1
     else:
-        buildings = _role("building")
-        start = max(
-            (index + 1 for index in range(end) if words[index] in buildings and index + 1 < end), default=0
-        )
-        chosen = words[start:end]
-    letters = "".join(character for word in chosen for character in word if character.isalpha())
-    return letters or None
+        for index in range(end - 1):
+            start = index + 1 if words[index] in lists.buildings else start
+    letters = "".join(words[start:end])
+    return (letters if letters.isalpha() else "".join(filter(str.isalpha, letters))) or None
 
 
-def _parts(address: str) -> tuple[str | None, str | None, str | None]:
+def _parts(address: str, lists: _Lists) -> tuple[str | None, str | None, str | None]:
     """House, number and street of one normalised address."""
-    flat, words = _take_flat(address.split(" "))
+    flat, words = _take_flat(address.split(" "), lists)
     at = next((index for index, word in enumerate(words) if word[0].isdigit()), None)
-    number = words[at] if at is not None else None
-    after = words[at + 1 :] if at is not None else words
-    while after and after[0][0].isdigit():
-        after = after[1:]
-    name = number or (words[0] if words else None)
-    house = "-".join(part for part in (flat, name) if part) or None
-    return house, number, _street(after)
+    number = None if at is None else words[at]
+    after = 0 if at is None else at + 1
+    while after < len(words) and words[after][0].isdigit():
+        after += 1
+    name = number or next((word for word in words if word != "THE"), None)
+    house = f"{flat}-{name}" if flat and name else flat or name
+    return house, number, _street(words[after:], lists)
 
 
 def derive_address(values: pa.StringArray) -> dict[str, pa.StringArray]:
@@ -178,15 +167,12 @@ def derive_address(values: pa.StringArray) -> dict[str, pa.StringArray]:
 
     Returns:
         n values each, null where the address has no such part: `exact`, `house` (flat, then house number or
-        the first word of the house name), `number`, `street` (letters of the name without its type word) and
+        the first word of the house name, THE apart), `number`, `street` (letters of the name without its type word) and
         `number_street`.
     """
-    parts = [(None, None, None) if value is None else _parts(value) for value in values.to_pylist()]
-    house, number, street = (
-        (pa.array(column, pa.string()) for column in zip(*parts, strict=True))
-        if parts
-        else (pa.nulls(0, pa.string()) for _ in range(3))
-    )
+    lists = _lists()
+    parts = [(None, None, None) if value is None else _parts(value, lists) for value in values.to_pylist()]
+    house, number, street = (pa.array([part[k] for part in parts], pa.string()) for k in range(3))
     return {
         "exact": values,
         "house": house,

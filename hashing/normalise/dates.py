@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import date
+from itertools import pairwise
 
 import numpy as np
 import numpy.typing as npt
@@ -12,7 +13,18 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from hashing.normalise import _date_shapes, _words
-from hashing.normalise._arrays import Bytes, Column, Ints, Mask, matrix_strings, plain, start_outcomes
+from hashing.normalise._arrays import (
+    DIGITS,
+    UPPER,
+    Bytes,
+    Column,
+    Ints,
+    Mask,
+    fixed_strings,
+    plain,
+    same_character,
+    start_outcomes,
+)
 from hashing.normalise._date_shapes import Layout, Order, Span
 from hashing.normalise.outcome import Normalised, Outcome
 
@@ -58,17 +70,22 @@ _MONTH_BY_LETTERS = _month_table()
 
 @dataclass(slots=True)
 class _Parts:
-    """Numbers read from n values; 0 where nothing was read. `either` marks an open day/month order."""
+    """Numbers read from n values; 0 where nothing was read.
+
+    `either` marks an open order of day and month, `short` a year of two digits.
+    """
 
     day: Ints
     month: Ints
     year: Ints
     either: Mask
+    short: Mask
 
     @classmethod
     def empty(cls, size: int) -> _Parts:
         zero = np.zeros(size, dtype=np.int64)
-        return cls(zero, zero.copy(), zero.copy(), np.zeros(size, dtype=bool))
+        flag = np.zeros(size, dtype=bool)
+        return cls(zero, zero.copy(), zero.copy(), flag, flag.copy())
 
 
 def _number(column: Column, rows: Ints, span: Span) -> Ints:
@@ -91,18 +108,15 @@ def is_real(day: Ints, month: Ints, year: Ints) -> Mask:
     return np.asarray(inside & (day >= 1) & (day <= longest) & (year >= 1) & (year <= 9999))
 
 
-def _full_year(year: Ints, day: Ints, month: Ints, width: int, *, today: date, is_birth: bool) -> Ints:
-    """Two-digit years: the latest birth not after today, or the record date nearest below today + 20 years."""
-    if width != 2:
-        return year
-    century = today.year // 100 * 100
-    if not is_birth:
-        full = year + century
-        return np.asarray(np.where(full > today.year + _RECORD_FUTURE, full - 100, full))
-    full = year + century
-    swapped = np.maximum(np.minimum(day, month), 1) * 0  # the order of day and month is not known yet
-    later = (full > today.year) | ((full == today.year) & (np.minimum(day, month) + swapped > today.month))
-    return np.asarray(np.where(later, full - 100, full))
+def _full_years(parts: _Parts, *, today: date, is_birth: bool) -> None:
+    """Two-digit years: the latest birth not after today, or the latest record date not 20 years ahead."""
+    full = parts.year + today.year // 100 * 100
+    if is_birth:
+        written = full * 10_000 + parts.month * 100 + parts.day
+        later = written > today.year * 10_000 + today.month * 100 + today.day
+    else:
+        later = full > today.year + _RECORD_FUTURE
+    parts.year = np.where(parts.short, np.where(later, full - 100, full), parts.year)
 
 
 def _read_compact(
@@ -113,7 +127,7 @@ def _read_compact(
     x, y, z = (_number(column, rows, (start + s, start + e)) for s, e in ((0, 2), (2, 4), (4, 8)))
     year_first = (is_real(c, b, a) & plausible(a)) | ~((is_real(x, y, z) | is_real(y, x, z)) & plausible(z))
     day, month, year = np.where(year_first, c, x), np.where(year_first, b, y), np.where(year_first, a, z)
-    return day, month, year, ~year_first
+    return day, month, year, np.asarray(~year_first)
 
 
 def _read_serial(column: Column, rows: Ints, span: Span) -> tuple[Ints, Ints, Ints]:
@@ -140,13 +154,12 @@ def _read(parts: _Parts, column: Column, rows: Ints, layout: Layout, *, today: d
     day = _number(column, rows, layout.day)
     month = (_month_name if layout.month_name else _number)(column, rows, layout.month)
     year = _number(column, rows, layout.year)
-    width = layout.year[1] - layout.year[0]
-    year = _full_year(year, day, month, width, today=today, is_birth=is_birth)
     if layout.order is Order.YEAR_FIRST:
         flip = ~is_real(day, month, year) & is_real(month, day, year)
         day, month = np.where(flip, month, day), np.where(flip, day, month)
     parts.day[rows], parts.month[rows], parts.year[rows] = day, month, year
     parts.either[rows] = layout.order is Order.EITHER
+    parts.short[rows] = layout.year[1] - layout.year[0] == 2
 
 
 def _shapes(column: Column) -> tuple[list[str], list[Ints]]:
@@ -155,14 +168,16 @@ def _shapes(column: Column) -> tuple[list[str], list[Ints]]:
     codes = np.asarray(coded.indices)
     order = np.argsort(codes, kind="stable")
     bounds = np.searchsorted(codes[order], np.arange(len(coded.dictionary) + 1))
-    rows = [order[start:end] for start, end in zip(bounds[:-1], bounds[1:], strict=True)]
+    rows = [order[start:end] for start, end in pairwise(bounds.tolist())]
     return coded.dictionary.to_pylist(), rows
 
 
 def _settle_order(parts: _Parts) -> None:
     """Day first, unless the column proves that the month comes first."""
-    day_first = is_real(parts.day, parts.month, parts.year)
-    month_first = is_real(parts.month, parts.day, parts.year)
+    # 29 February of a two-digit year: 1900 or 2000 is settled later, so any leap year stands in here.
+    year = np.where(parts.short, parts.year + 2000, parts.year)
+    day_first = is_real(parts.day, parts.month, year)
+    month_first = is_real(parts.month, parts.day, year)
     proves_month = parts.either & month_first & ~day_first
     proves_day = parts.either & day_first & ~month_first
     column_is_month_first = proves_month.any() and not proves_day.any()
@@ -176,12 +191,13 @@ def _read_all(column: Column, formats: tuple[str, ...], *, today: date, is_birth
         open_rows = rows
         for layout in _date_shapes.explicit(shape, formats) if formats else ():
             _read(parts, column, open_rows, layout, today=today, is_birth=is_birth)
-            real = is_real(parts.day[open_rows], parts.month[open_rows], parts.year[open_rows])
-            open_rows = open_rows[~real]
+            year = parts.year[open_rows] + np.where(parts.short[open_rows], 2000, 0)
+            open_rows = open_rows[~is_real(parts.day[open_rows], parts.month[open_rows], year)]
         detected = _date_shapes.detect(shape) if len(open_rows) else None
         if detected is not None:
             _read(parts, column, open_rows, detected, today=today, is_birth=is_birth)
     _settle_order(parts)
+    _full_years(parts, today=today, is_birth=is_birth)
     return parts
 
 
@@ -190,15 +206,13 @@ def _iso(parts: _Parts, real: Mask) -> pa.StringArray:
     for positions, number in (((0, 1, 2, 3), parts.year), ((5, 6), parts.month), ((8, 9), parts.day)):
         for power, position in enumerate(reversed(positions)):
             cells[:, position] = number // 10**power % 10 + 48
-    cells[~real] = 0
-    return matrix_strings(cells, ~real)
+    return fixed_strings(cells, ~real)
 
 
 def _days(parts: _Parts, real: Mask) -> npt.NDArray[np.datetime64]:
     months = (parts.year - 1970) * 12 + parts.month - 1
     days = months.astype("datetime64[M]").astype("datetime64[D]") + (parts.day - 1).astype("timedelta64[D]")
-    days[~real] = np.datetime64("NaT")
-    return days
+    return np.asarray(np.where(real, days, np.datetime64("NaT", "D")))
 
 
 def _spikes(days: npt.NDArray[np.datetime64], counts: npt.NDArray[np.int64]) -> Mask:
@@ -252,33 +266,27 @@ def normalise_date(
     else:
         plausible = (parts.year >= _RECORD_YEARS[0]) & (parts.year <= _RECORD_YEARS[1])
     outcomes[real & plausible] = Outcome.OK
-    outcomes[_placeholder(column, parts, days)] = Outcome.PLACEHOLDER
+    outcomes[_is_default(parts, days)] = Outcome.PLACEHOLDER
+    unread = np.flatnonzero(outcomes == Outcome.INVALID)
+    outcomes[unread[_is_filler(text.take(pa.array(unread)))]] = Outcome.PLACEHOLDER
     if counts is not None:
         outcomes[_spikes(days, counts)] = Outcome.PLACEHOLDER
-    outcomes[_words.is_placeholder(text)] = Outcome.PLACEHOLDER
     return Normalised(values=_iso(parts, outcomes == Outcome.OK), outcomes=outcomes)
 
 
-def _placeholder(column: Column, parts: _Parts, days: npt.NDArray[np.datetime64]) -> Mask:
-    """Default dates, years 1 to 1800 and 9999, and values of zeros or nines alone."""
-    read = ~np.isnat(days)
-    digits = column.count(_DIGIT)
-    filler = (digits >= 6) & ((column.count(_ZERO) == digits) | (column.count(_NINE) == digits))
-    letters = column.count(_LETTER) > 0
-    default_year = read & ((parts.year <= 1800) | (parts.year == 9999))
-    return np.asarray(default_year | np.isin(days, _NEVER) | (filler & ~letters))
+def _is_default(parts: _Parts, days: npt.NDArray[np.datetime64]) -> Mask:
+    """Default dates of systems, and any date in the years 1 to 1800 or 9999."""
+    return np.asarray(
+        np.isin(days, _NEVER) | (~np.isnat(days) & ((parts.year <= 1800) | (parts.year == 9999)))
+    )
 
 
-def _class(members: str) -> Mask:
-    return np.isin(np.arange(256), [ord(c) for c in members])
-
-
-_DIGIT, _ZERO, _NINE, _LETTER = (
-    _class("0123456789"),
-    _class("0"),
-    _class("9"),
-    _class("ABCDEFGHIJKLMNOPQRSTUVWXYZ"),
-)
+def _is_filler(text: pa.StringArray) -> Mask:
+    """Values that stand for "no value": words, punctuation, or six and more zeros or nines and nothing else."""
+    column = Column.of(text)
+    digits = column.keep(DIGITS)
+    filler = same_character(digits) & (digits.lengths >= 6) & ((digits.at(0) == 48) | (digits.at(0) == 57))
+    return np.asarray((filler & (column.count(UPPER) == 0)) | _words.is_placeholder(text))
 
 
 def derive_date(values: pa.StringArray) -> dict[str, pa.StringArray]:

@@ -20,6 +20,7 @@ from hashing.normalise._arrays import (
     finish,
     is_in,
     plain,
+    same_character,
     start_outcomes,
 )
 from hashing.normalise.outcome import Normalised, Outcome
@@ -32,14 +33,6 @@ _NHS_EXAMPLES = pa.array(["1234567890", "0123456789", "9876543210", "1234567881"
 _UPRN_LENGTH = 12  # BS 7666; GeoPlace: "up to 12 digits"
 _UPRN_EXAMPLES = pa.array(["123456789", "1234567890", "12345678910", "123456789012", "12345678", "123456"])
 _SEPARATORS = byte_class(" -./")
-
-
-def same_character(column: Column) -> Mask:
-    """Flags values that are one character repeated (a single character included)."""
-    lengths = column.lengths
-    first = np.repeat(column.at(0), lengths)
-    differing = np.concatenate(([0], np.cumsum(column.data != first, dtype=np.int64)))
-    return (lengths > 0) & (differing[column.offsets[1:]] == differing[column.offsets[:-1]])
 
 
 def _without_decimals(values: pa.StringArray) -> pa.StringArray:
@@ -71,7 +64,8 @@ def _nhs(raw: pa.StringArray) -> Normalised:
     candidates = np.flatnonzero(only_digits & (count == _NHS_LENGTH))
     cells = digits.data[digits.offsets[candidates][:, None] + np.arange(_NHS_LENGTH)] - 48
     outcomes[candidates[_nhs_check_digit_fits(cells)]] = Outcome.OK
-    outcomes[dummy | _words.is_placeholder(text)] = Outcome.PLACEHOLDER
+    outcomes[dummy] = Outcome.PLACEHOLDER
+    _words.mark_placeholders(text, outcomes)
     return finish(compact, outcomes)
 
 
@@ -119,5 +113,6 @@ def normalise_uprn(raw: pa.StringArray) -> Normalised:
     bare = Column.of(stripped)
     outcomes[only_digits & (bare.lengths <= _UPRN_LENGTH)] = Outcome.OK
     dummy = only_digits & ((bare.lengths == 0) | same_character(bare) | is_in(stripped, _UPRN_EXAMPLES))
-    outcomes[dummy | _words.is_placeholder(text)] = Outcome.PLACEHOLDER
+    outcomes[dummy] = Outcome.PLACEHOLDER
+    _words.mark_placeholders(text, outcomes)
     return finish(stripped, outcomes)

@@ -96,17 +96,22 @@ def surname_parts(words: list[str]) -> list[str]:
 
 def _alternatives(text: str, kind: Kind | None) -> tuple[str, ...]:
     read_as: Kind = kind or "surname"
+    if _name_parts.normalise_one(text, read_as)[0] is None:
+        return ()
     main, others = _name_parts.take_apart(text, read_as)
     names = _name_parts.other_names(others, read_as)
     splits = kind == "surname" or (kind is None and "-" in text)
-    if splits and main and not _name_parts.is_placeholder(main, read_as):
+    if splits:
         parts = surname_parts(main)
         names += parts if len(parts) > 1 else []
     own = " ".join(main)
     return tuple(dict.fromkeys(name for name in names if name != own))
 
 
-_HAS_ALTERNATIVE = r"""[("\[{/\\;|'-]|\b(?:A\.? ?K\.? ?A|NEE|FKA|KNOWN|KN|FORMERLY|PREVIOUSLY|PREV|ALIAS|BORN|CALLED|OR|NOW)\b"""
+_HAS_ALTERNATIVE = (
+    r"""[("\[{/\\;|'-]|\bA\.? ?K\.? ?A\b"""
+    r"|\b(?:NEE|FKA|KNOWN|KN|FORMERLY|PREVIOUSLY|PREV|ALIAS|BORN|CALLED|OR|NOW)\b"
+)
 
 
 def alternative_names(raw: pa.StringArray, *, kind: Kind | None = None) -> list[tuple[str, ...]]:

@@ -23,9 +23,9 @@ from hashing.normalise._arrays import (
     is_in,
     matrix_strings,
     plain,
+    same_character,
     start_outcomes,
 )
-from hashing.normalise.identifiers import same_character
 from hashing.normalise.outcome import Normalised, Outcome
 
 # Letters that a scanner or a typist writes for digits, and back; used only where the form forces the kind.
@@ -139,7 +139,8 @@ def _uk(raw: pa.StringArray, not_homes: Collection[str]) -> Normalised:
     dummy |= is_in(values, Column.of(local).keep(ALNUM).strings())
     # ONS/NHS pseudo-postcodes: ZZ99 and three more (no fixed abode, country of origin, not known).
     dummy |= np.asarray(pc.fill_null(pc.starts_with(written, "ZZ99"), False))
-    outcomes[dummy | _words.is_placeholder(text, "postcode")] = Outcome.PLACEHOLDER
+    outcomes[dummy] = Outcome.PLACEHOLDER
+    _words.mark_placeholders(text, outcomes, "postcode")
     return finish(values, outcomes)
 
 
