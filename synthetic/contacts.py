@@ -14,6 +14,7 @@ import numpy as np
 from scipy.special import ndtri
 
 from synthetic.agencies import Agency
+from synthetic.geography import HOUSEHOLDS_PER_UNIT, UNITS_PER_SECTOR
 from synthetic.households import (
     CHILD,
     FOSTERED,
@@ -26,10 +27,11 @@ from synthetic.households import (
     Floats,
     Ints,
 )
-from synthetic.population import YEAR, People
+from synthetic.people import YEAR, People
 
 _BANDS = (5, 11, 18, 25, 45, 65, 80)
-_HOUSEHOLD_NEED = 0.60  # share of the variance of need that a household has in common, assumed
+# Parts of the variance of need: the postcode sector's, the household's, the person's own (assumed).
+_SECTOR_NEED, _HOUSEHOLD_NEED, _OWN_NEED = 0.08, 0.52, 0.40
 _MOST_CONTACTS = 60
 
 # Coverage of particular groups over 36 months, whatever their age; assumed.
@@ -80,11 +82,19 @@ class Contacts:
     row_day: Ints
 
 
-def _need(rng: np.random.Generator, people: People, area_need: Floats) -> Floats:
+def _need(rng: np.random.Generator, people: People) -> Floats:
+    """Return the latent need of each person, standard normal: the sector's, the household's and the person's own."""
     homes = int(people.members.household.max()) + 1
-    shared = 0.94 * rng.standard_normal(homes) + 0.34 * area_need[:homes]
+    sector = people.address[:, 0].clip(0) // (HOUSEHOLDS_PER_UNIT * UNITS_PER_SECTOR)
+    around = rng.standard_normal(int(sector.max()) + 1)[sector]
+    # A small area has few sectors; centred, they move need about within it and leave the agency's coverage alone.
+    around -= around.mean()
+    family = rng.standard_normal(homes)[people.members.household]
     own = rng.standard_normal(people.size)
-    return np.sqrt(_HOUSEHOLD_NEED) * shared[people.members.household] + np.sqrt(1 - _HOUSEHOLD_NEED) * own
+    need: Floats = (
+        np.sqrt(_SECTOR_NEED) * around + np.sqrt(_HOUSEHOLD_NEED) * family + np.sqrt(_OWN_NEED) * own
+    )
+    return need
 
 
 def _group_masks(people: People) -> dict[str, Bools]:
@@ -110,7 +120,7 @@ def _known(rng: np.random.Generator, people: People, agency: Agency, need: Float
     own = rng.standard_normal(people.size)
     rest = np.sqrt(agency.family) * shared + np.sqrt(1 - agency.family) * own
     latent = agency.need * need + np.sqrt(1 - agency.need**2) * rest
-    known = latent > -ndtri(rate.clip(1e-9, 1 - 1e-9))
+    known: Bools = latent > -ndtri(rate.clip(1e-9, 1 - 1e-9))
     if agency.name == "childrens_social_care":
         known |= _parents_recorded(rng, people, known)
     if agency.name == "fire_and_rescue":
@@ -165,7 +175,6 @@ def meet(
     people: People,
     agencies: Sequence[Agency],
     *,
-    area_need: Floats,
     today: int,
     window_days: int,
     duplicate_rate: Floats,
@@ -177,13 +186,12 @@ def meet(
         rng: Source of randomness.
         people: The people of the chunk.
         agencies: Agencies in order; their position is the agency code.
-        area_need: Standard normal need of the neighbourhood of each household.
         today: Reference date, as a day.
         window_days: Length of the contact history.
         duplicate_rate: For each agency, the share of known people with a second reference.
         opened_earlier: Share of references opened before the first contact in the window.
     """
-    need = _need(rng, people, area_need)
+    need = _need(rng, people)
     low = np.maximum(people.known_from, today - window_days + 1)
     high = people.known_until
     parts: list[Contacts] = []

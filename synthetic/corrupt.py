@@ -9,6 +9,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from random import Random
+from typing import TypeVar
+
+T = TypeVar("T")
 
 _ROWS = ("qwertyuiop", "asdfghjkl", "zxcvbnm")
 _DIGIT_ROW = "1234567890"
@@ -85,7 +88,7 @@ def _near_keys() -> dict[str, str]:
 _NEAR = _near_keys()
 
 
-def pick(options: Sequence[str], source: Random) -> str:
+def pick(options: Sequence[T], source: Random) -> T:
     """Return one of `options`, which must not be empty."""
     return options[int(source.random() * len(options))]
 

@@ -115,7 +115,6 @@ def make_chunk(job: _Job) -> tuple[_Done, dict[str, pa.Table]]:
         meetings,
         people,
         agencies,
-        area_need=_area_need(life, int(people.members.household.max()) + 1),
         today=today,
         window_days=WINDOW_DAYS,
         duplicate_rate=np.array([profile.duplicates[agency.name] for agency in agencies]),
@@ -150,11 +149,6 @@ def make_chunk(job: _Job) -> tuple[_Done, dict[str, pa.Table]]:
         errors=tables["truth-errors"].num_rows,
     )
     return done, tables
-
-
-def _area_need(rng: np.random.Generator, homes: int) -> np.ndarray:
-    # Households are in random order, so a neighbourhood is any run of them; what matters is that need is clumped.
-    return np.repeat(rng.standard_normal(homes // 600 + 1), 600)[:homes]
 
 
 def _write_chunk(job: _Job) -> _Done:

@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 from faker import Faker
 
-from synthetic.pools import Strings
+from synthetic.pools import Strings, words_of
 
 Ints = npt.NDArray[np.int64]
 
@@ -21,10 +21,11 @@ HOUSEHOLDS_PER_UNIT = 16
 UNITS_PER_SECTOR = 150
 SECTORS_PER_DISTRICT = 4
 DISTRICTS_PER_AREA = 24
+# 50,000 people live in some 1,400 units. Areas come round again beyond 49 million people.
+_DISTRICTS_A_CHUNK = 3
 
-_AREAS = tuple(
-    ["WS", "WV", "DY", "ST", "TF", "WR", "B", "CV", "DE", "LE", "NG", "S", "DN", "LS", "BD", "HD", "HX", "WF", "M", "OL", "SK", "WN", "BL", "L", "CH", "CW", "PR", "BB", "LA", "NE", "SR", "DH", "TS", "YO", "HU", "LN", "PE", "NN", "MK", "OX", "GL", "BS", "BA", "SN", "SP", "BH", "SO", "PO", "RG", "SL", "GU", "RH", "BN", "TN", "ME", "CT", "DA", "BR", "CR", "SM", "KT", "TW", "UB", "HA", "WD", "AL", "SG", "CM", "SS", "CO", "IP", "NR", "CB", "LU", "HP", "HR", "LD", "SY", "LL", "CF", "NP", "SA", "TA", "EX", "TQ", "PL", "TR", "DT", "E", "N", "NW", "SE", "SW", "W", "EN", "IG", "RM"]
-)
+_PLACES = dict(words_of("places.txt"))
+_AREAS, _STREETS, _STREET_KINDS = _PLACES["areas"], _PLACES["streets"], _PLACES["kinds"]
 # The third and fourth letters of an inward code never use these (Royal Mail, Programmers' Guide: C I K M O V).
 _INWARD = np.array(list("ABDEFGHJLNPQRSTUWXYZ"), dtype=object)
 
@@ -56,21 +57,27 @@ def _districts(first: int, count: int) -> list[str]:
 
 def _units(rng: np.random.Generator, chunk: int, count: int) -> Strings:
     sectors = -(-count // UNITS_PER_SECTOR)
-    per_chunk = -(-sectors // SECTORS_PER_DISTRICT)
-    names = _districts(chunk * max(per_chunk, 5), per_chunk)
+    districts = -(-sectors // SECTORS_PER_DISTRICT)
+    names = _districts(chunk * max(districts, _DISTRICTS_A_CHUNK), districts)
     sector = np.array(
         [f"{names[s // SECTORS_PER_DISTRICT]} {s % SECTORS_PER_DISTRICT + 1}" for s in range(sectors)], object
     )
     pairs = np.add.outer(_INWARD, _INWARD).ravel()
     letters = np.concatenate([rng.permutation(pairs)[:UNITS_PER_SECTOR] for _ in range(sectors)])
-    return np.repeat(sector, UNITS_PER_SECTOR)[:count] + letters[:count]
+    units: Strings = np.repeat(sector, UNITS_PER_SECTOR)[:count] + letters[:count]
+    return units
 
 
 def _streets(seed: int, count: int, towns: int) -> tuple[Strings, Strings]:
     faker = Faker("en_GB")
     faker.seed_instance(seed)
-    streets = [faker.street_name().title() for _ in range(count)]
-    return np.array(streets, object), np.array([faker.city().title() for _ in range(towns)], object)
+    # Half the streets bear the names that every British town has; the other half are Faker's.
+    common = [f"{name} {kind}" for name in _STREETS for kind in _STREET_KINDS]
+    usual = [faker.random_element(common) for _ in range(count // 2)]
+    streets = usual + [
+        f"{faker.last_name()} {faker.random_element(_STREET_KINDS)}" for _ in range(count // 2)
+    ]
+    return np.array(streets, object), np.array([faker.city() for _ in range(towns)], object)
 
 
 def _unit_of(rng: np.random.Generator, count: int) -> Ints:
@@ -91,7 +98,8 @@ def _lines(rng: np.random.Generator, unit: Ints, streets: Strings, towns: String
     number = np.where(block, base, base + 2 * position).astype(str).astype(object)
     flat = np.where(block, "Flat " + (position + 1).astype(str).astype(object) + ", ", "").astype(object)
     town = towns[unit // UNITS_PER_SECTOR % towns.size]
-    return flat + number + " " + streets[street] + ", " + town
+    lines: Strings = flat + number + " " + streets[street] + ", " + town
+    return lines
 
 
 def build_dwellings(rng: np.random.Generator, *, chunk: int, households: int, elsewhere: int) -> Dwellings:
@@ -124,4 +132,5 @@ def _far_units(rng: np.random.Generator, count: int) -> Strings:
     district = rng.integers(DISTRICTS_PER_AREA + 1, DISTRICTS_PER_AREA + 40, count).astype(str).astype(object)
     sector = rng.integers(1, 9, count).astype(str).astype(object)
     first, second = (_INWARD[rng.integers(0, _INWARD.size, count)] for _ in range(2))
-    return area + district + " " + sector + first + second
+    units: Strings = area + district + " " + sector + first + second
+    return units

@@ -44,16 +44,16 @@ KIND = {name: number for number, name in enumerate(KINDS)}
 _PRIVATE = {
     "single_working": 17.3,
     "single_pensioner": 12.9,
-    "couple_working": 17.0,
-    "couple_pensioner": 9.2,
-    "couple_children": 19.0,
+    "couple_working": 14.2,
+    "couple_pensioner": 10.4,
+    "couple_children": 20.6,
     "couple_adult_children": 6.6,
     "lone_parent": 6.9,
     "lone_parent_adult_children": 4.2,
     "sharers": 4.4,
-    "multigenerational": 2.2,
-    # 83,630 children looked after in England, 31 March 2024, 67% in foster care (DfE 2024): about 0.3% of households.
-    "foster": 0.3,
+    "multigenerational": 2.6,
+    # 83,630 children looked after in England, 31 March 2024, 67% in foster care (DfE 2024): about 0.2% of households.
+    "foster": 0.19,
 }
 # Share of all residents and people an establishment. Census 2021: 1.7% live in communal establishments, 0.6% in care
 # homes, 0.6% in halls; 88 thousand in prison (MoJ 2024). Children's homes: 10% of looked-after children (DfE 2024).
@@ -67,9 +67,10 @@ _COMMUNAL = {
     "hostel": (0.0010, 25),
     "no_fixed_abode": (0.0025, 1),
 }
-# Dependent children in a family: ONS, "Families and households in the UK" 2023: 45%, 41%, 14% with one, two, three or more.
+# Dependent children in a family (ONS, "Families and households in the UK" 2023: 45%, 41%, 14% with one, two, more).
 _CHILDREN = (0.44, 0.41, 0.105, 0.045)
-# Multiple maternities a thousand, England and Wales 2022: 13.9 (ONS, birth characteristics). As a share of sibling gaps.
+# Share of gaps between siblings that are none, so that about 15 births in a thousand are multiple (ONS, birth
+# characteristics in England and Wales: 14.6 maternities in a thousand in 2022).
 _TWIN_GAP = 0.032
 
 
@@ -215,7 +216,7 @@ def _private(rng: np.random.Generator, name: str, homes: Ints) -> list[Members]:
         woman = np.where(young, rng.normal(30, 4.5, size), rng.normal(56, 6.5, size)).clip(19, 66)
         return _couple(rng, kind, homes, woman)
     if name == "couple_pensioner":
-        return _couple(rng, kind, homes, 64 + 32 * rng.beta(1.25, 2.5, size))
+        return _couple(rng, kind, homes, 63.5 + 33 * rng.beta(1.3, 2.3, size))
     if name in ("couple_children", "lone_parent"):
         return _with_children(rng, kind, homes, lone=name == "lone_parent")
     if name in ("couple_adult_children", "lone_parent_adult_children"):
@@ -261,7 +262,7 @@ def build_households(rng: np.random.Generator, people: int) -> Members:
         age, female = _communal_ages(rng, name, count)
         parts.append(_people(KIND[name], homes, RESIDENT, age, female))
     wanted = people - communal
-    private = int(wanted / 2.25) + 20
+    private = int(wanted / 2.2) + 20
     shares = np.array(list(_PRIVATE.values()))
     kinds = rng.choice(len(_PRIVATE), size=private, p=shares / shares.sum())
     for number, name in enumerate(_PRIVATE):

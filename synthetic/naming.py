@@ -74,6 +74,10 @@ _TAKES_HUSBANDS = {
 }
 _MARRIED_SHARE = 0.757  # of people living as a couple, ONS, living arrangements, Census 2021
 _DOUBLE_BARREL = 0.04  # assumed
+_LOCAL_NAMES, _LOCAL_SHARE = (
+    600,
+    0.12,
+)  # surnames of the place and the share of British people who bear one, assumed
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -115,7 +119,8 @@ def draw_communities(rng: np.random.Generator, members: Members, sector: Ints) -
     alone = (members.role > GRANDPARENT) | (
         (members.role == PARTNER) & (rng.random(own.size) < 2 * _MIXED_COUPLE)
     )
-    return np.where(alone, own, home[members.household])
+    chosen: Ints = np.where(alone, own, home[members.household])
+    return chosen
 
 
 def draw_forenames(rng: np.random.Generator, community: Ints, female: Bools, born: Floats) -> Strings:
@@ -165,7 +170,8 @@ def gendered(names: Strings, community: Ints, female: Bools) -> Strings:
     return result
 
 
-def _birth_surnames(rng: np.random.Generator, community: Ints, female: Bools) -> Strings:
+def birth_surnames(rng: np.random.Generator, community: Ints, female: Bools) -> Strings:
+    """Return a surname given at birth for each person, by the custom of the community."""
     names = np.empty(community.size, dtype=object)
     for number, name in enumerate(COMMUNITIES):
         rows = np.flatnonzero(community == number)
@@ -182,6 +188,15 @@ def _birth_surnames(rng: np.random.Generator, community: Ints, female: Bools) ->
     iberian = np.flatnonzero(community == COMMUNITY["iberian"])
     names[iberian] = names[iberian] + " " + surnames()["iberian"].draw(rng, iberian.size)
     return gendered(names, community, female)
+
+
+def _localise(rng: np.random.Generator, community: Ints, names: Strings) -> None:
+    """Give some people a surname of the place: rare names cluster (Cheshire, Longley and Singleton 2010)."""
+    pool = surnames()["british"].names
+    local = pool[rng.integers(200, pool.size, _LOCAL_NAMES)]
+    weights = 1 / np.arange(8, _LOCAL_NAMES + 8)
+    rows = np.flatnonzero((community == 0) & (rng.random(community.size) < _LOCAL_SHARE))
+    names[rows] = local[rng.choice(_LOCAL_NAMES, size=rows.size, p=weights / weights.sum())]
 
 
 def _first_of(members: Members, rows: Bools, homes: int) -> Ints:
@@ -210,7 +225,7 @@ def _inherit(
     parent = np.where(father >= 0, father, _first_of(members, adult, homes))
     mother = _first_of(members, adult & members.female, homes)
     absent = (father < 0) & (rng.random(homes) < 0.5)
-    elsewhere = _birth_surnames(rng, community[parent.clip(0)], np.zeros(homes, bool))
+    elsewhere = birth_surnames(rng, community[parent.clip(0)], np.zeros(homes, bool))
     child = np.flatnonzero((members.role == CHILD) | (members.role == ADULT_CHILD))
     home = members.household[child]
     names = np.where(absent[home], elsewhere[home], now[parent[home]])
@@ -253,7 +268,7 @@ def _marry(
     once = np.isin(members.kind, [KIND["single_pensioner"], KIND["care_home"], KIND["lone_parent"]])
     once &= members.female & (members.role != CHILD)
     once &= rng.random(birth.size) < np.where(members.age > 60, 0.85, 0.3) * (community <= 1)
-    now[once] = _birth_surnames(rng, community, np.zeros(birth.size, bool))[once]
+    now[once] = birth_surnames(rng, community, np.zeros(birth.size, bool))[once]
     return now, married | once
 
 
@@ -296,7 +311,8 @@ def draw_names(rng: np.random.Generator, members: Members, community: Ints, born
     _juniors(rng, members, forename)
     middle = draw_forenames(rng, community, members.female, born - 25)
     middle[rng.random(middle.size) < 0.22] = ""
-    birth = _birth_surnames(rng, community, members.female)
+    birth = birth_surnames(rng, community, members.female)
+    _localise(rng, community, birth)
     now, married = _marry(rng, members, community, birth)
     elder = members.role == GRANDPARENT
     homes = int(members.household.max()) + 1

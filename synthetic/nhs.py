@@ -29,7 +29,8 @@ def nhs_numbers(rng: np.random.Generator, *, start: int, count: int, offset: int
 
     Args:
         rng: Decides the order.
-        start: First place in the sequence. Calls whose ranges [start, start + 1.25 count + 64) do not overlap share no number.
+        start: First place in the sequence. Calls whose ranges [start, start + 1.25 count + 64) do not overlap
+            share no number.
         count: How many.
         offset: Where in the span the sequence begins, for example from the seed.
     """

@@ -31,19 +31,21 @@ _COMMONEST_SURNAME = 0.0120
 _HEAD_SHIFT, _HEAD_EXPONENT = 2.0, 0.787
 _TAIL_FROM, _TAIL_EXPONENT = 500, 1.0
 
-# Share of a British cohort that bears one of its listed names: naming was far more concentrated in the past
-# (ONS: the ten commonest boys' names took about a third of births in the 1940s and about an eighth in the 2010s).
+# Share of a British cohort that bears one of its listed names. Naming has become far less concentrated: in 2017 the ten
+# commonest girls' names took 10% of births and the hundred commonest less than half; in 2018 657,076 babies had 62,729
+# different names (ONS, baby names in England and Wales). The shares of the other cohorts are assumed.
 _COHORT_LISTED = {
     1900: 0.86,
     1925: 0.86,
     1940: 0.84,
     1950: 0.82,
     1960: 0.80,
-    1970: 0.76,
-    1980: 0.72,
-    1990: 0.64,
+    1970: 0.74,
+    1980: 0.68,
+    1990: 0.56,
 }
-_COHORT_LISTED |= {2000: 0.58, 2010: 0.48, 2020: 0.42}
+_COHORT_LISTED |= {2000: 0.42, 2010: 0.29, 2020: 0.26}
+_COINED_SINCE = 1990  # hyphenated and coined given names such as Ellie-Mae
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -74,6 +76,12 @@ def _rows(name: str) -> Iterator[list[str]]:
     for line in (DATA / name).read_text(encoding="utf-8").splitlines():
         if line and not line.startswith("#"):
             yield line.split()
+
+
+def words_of(name: str) -> Iterator[tuple[str, list[str]]]:
+    """Yield the label and the words of each line of a file in `data/`."""
+    for label, *words in _rows(name):
+        yield label, words
 
 
 def _spaced(word: str) -> str:
@@ -167,9 +175,31 @@ def surnames() -> dict[str, Pool]:
     return pools
 
 
-def _british_cohort(names: list[str], every: list[str], year: int) -> Pool:
-    rest = [name for name in every if name not in set(names)]
-    weights = _listed_weights(len(names), len(rest), share=_COHORT_LISTED[year], exponent=0.6)
+def _british_cohort(cohorts: list[list[str]], number: int, others: list[str], composed: list[str]) -> Pool:
+    """Return a cohort's pool: its list, the lists of other cohorts (fading with distance), and rarer names.
+
+    Args:
+        cohorts: Listed names of every cohort.
+        number: The cohort.
+        others: Names of all times that no list holds.
+        composed: Names that came into use in the last decades.
+    """
+    names = cohorts[number]
+    modern = BRITISH_COHORTS[number] >= _COINED_SINCE
+    age = {name: abs(other - number) for other, listed in enumerate(cohorts) for name in listed}
+    for other, listed in enumerate(cohorts):
+        age |= {name: min(age[name], abs(other - number)) for name in listed}
+    rare = _shuffled(others + composed) if modern else others + composed
+    rest = [name for name in _unique(*cohorts, rare) if name not in set(names)]
+    weights = _listed_weights(
+        len(names), len(rest), share=_COHORT_LISTED[BRITISH_COHORTS[number]], exponent=0.6
+    )
+    coined = set(composed)
+    for place, name in enumerate(rest, start=len(names)):
+        # A name goes out of use in two or three decades; what is out of use lives on in a few (assumed).
+        weights[place] *= 4.0 * 0.35 ** (age[name] - 1) if name in age else 1.0
+        weights[place] *= 0.02 if name in coined and not modern else 1.0
+    weights[len(names) :] *= (1 - _COHORT_LISTED[BRITISH_COHORTS[number]]) / weights[len(names) :].sum()
     return Pool.of(names + rest, weights)
 
 
@@ -179,8 +209,9 @@ def forenames() -> dict[tuple[str, str, int], Pool]:
     listed: dict[tuple[str, str, str], list[str]] = {}
     parts: dict[tuple[str, str], list[str]] = {}
     for community, sex, kind, *words in _rows("forenames.txt"):
-        if kind == "parts":
-            parts[community, sex] = _shuffled(list(dict.fromkeys(_compose(words[0], words[1]))))
+        if kind in ("parts", "coined"):
+            composed = list(dict.fromkeys(_compose(words[0], words[1])))
+            parts[community, sex] = _shuffled(_unique(parts.get((community, sex), []), composed))
         else:
             listed[community, sex, kind] = _unique([_spaced(word) for word in words])
     pools = {}
@@ -191,8 +222,9 @@ def forenames() -> dict[tuple[str, str, int], Pool]:
             pools[community, sex, 0] = Pool.of(names + tail, weights)
         elif kind != "tail":
             cohorts = [listed["british", sex, str(year)] for year in BRITISH_COHORTS]
-            every = _unique(*cohorts, listed["british", sex, "tail"], parts["british", sex])
-            pools[community, sex, int(kind)] = _british_cohort(names, every, int(kind))
+            number = BRITISH_COHORTS.index(int(kind))
+            others, composed = listed["british", sex, "tail"], parts["british", sex]
+            pools[community, sex, int(kind)] = _british_cohort(cohorts, number, others, composed)
     return pools
 
 

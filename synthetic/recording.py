@@ -7,7 +7,7 @@ reason, so that an evaluation can ask which errors cost which matches. A departu
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from random import Random
 
@@ -20,8 +20,8 @@ from synthetic.corrupt import Corruption
 from synthetic.geography import NO_FIXED_ABODE, Dwellings
 from synthetic.households import Bools, Floats, Ints
 from synthetic.naming import COMMUNITY
+from synthetic.people import NOWHERE, People
 from synthetic.pools import Strings, nicknames, spelling_variants
-from synthetic.population import NOWHERE, People
 from synthetic.profile import Profile
 
 NO_DATE = -2_000_000
@@ -68,7 +68,10 @@ class ErrorLog:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Recorded:
-    """Recorded values, one element a version of a reference. `dob` is a day, NO_DATE where missing; the rest are texts."""
+    """Recorded values, one element a version of a reference.
+
+    `dob` is a day, NO_DATE where missing; the other fields are texts, "" where missing.
+    """
 
     forename: Strings
     surname: Strings
@@ -169,7 +172,14 @@ class Recorder:
         factor[self.people.members.age < 1] *= groups["infant"]
         factor[self.people.looked_after] *= groups["looked_after"]
         factor[self.people.address[:, 0] == NOWHERE] *= groups["no_fixed_abode"]
-        return factor[self.contacts.person]
+        result = factor[self.contacts.person]
+        # A second reference exists because the search for the first failed: its details are worse than usual.
+        same = (
+            np.r_[False, np.diff(self.contacts.person) == 0]
+            & np.r_[False, np.diff(self.contacts.agency) == 0]
+        )
+        result[same] *= groups["second_reference"]
+        return result
 
     def _hits(self, rates: dict[str, float], factor: Floats | float) -> dict[str, Ints]:
         """Return the references that each kind of error hits; a reference is hit by at most one kind."""
@@ -189,42 +199,46 @@ class Recorder:
                 values[ref] = change(values[ref], text)
         self.log.add(refs, column, kind)
 
-    def _of(self, eligible: Bools, rate: float) -> Ints:
+    def _of(self, eligible: Bools, rate: float | Floats) -> Ints:
         return np.flatnonzero(eligible & (self.rng.random(eligible.size) < rate))
 
-    def _respell(self, values: Strings, column: str, rate: float, text: Random) -> None:
+    def _respell(self, values: Strings, column: str, chance: Floats, text: Random) -> None:
         variants = spelling_variants()
-        eligible = np.array([name in variants for name in values], dtype=bool)
-        refs = self._of(eligible, rate)
+        refs = self._of(np.array([name in variants for name in values], dtype=np.bool_), chance)
         for ref in refs.tolist():
             values[ref] = corrupt.pick(variants[values[ref]], text)
         self.log.add(refs, column, "spelling")
 
     def _forenames(self, values: Strings, factor: Floats, text: Random, day: Ints) -> None:
         rates = dict(self.profile.errors["forename"])
+        newborn = rates.pop("newborn_placeholder")
         person = self.contacts.person
         self.log.add(
             np.flatnonzero(values != self.people.names.forename[person]), "forename", "former_forename"
         )
         short = nicknames()
-        goes_by = self.people.uses_nickname[person] & np.array([name in short for name in values], dtype=bool)
+        goes_by = self.people.uses_nickname[person] & np.array(
+            [name in short for name in values], dtype=np.bool_
+        )
         called = self._of(goes_by, rates.pop("nickname"))
         for ref in called.tolist():
             options = short[values[ref]]
             values[ref] = options[int(person[ref]) % len(options)]
         self.log.add(called, "forename", "nickname")
-        self._respell(values, "forename", rates.pop("spelling"), text)
-        self._second_names(values, rates.pop("second_name"), rates.pop("middle_used"))
+        self._respell(values, "forename", rates.pop("spelling") * factor, text)
+        self._second_names(
+            values, rates.pop("second_name"), rates.pop("second_name_customary"), rates.pop("middle_used")
+        )
         for kind, refs in self._hits(rates, factor).items():
             self._apply(values, "forename", kind, refs, _TEXT_ERRORS[kind], text)
         infant = (day - self.people.born[person] < 30) & (self.people.members.age[person] < 4)
-        unnamed = self._of(infant, min(0.9, 80 * rates["placeholder"]))
+        unnamed = self._of(infant, newborn)
         self._apply(values, "forename", "placeholder", unnamed, corrupt.infant_placeholder, text)
 
-    def _second_names(self, values: Strings, added: float, used: float) -> None:
+    def _second_names(self, values: Strings, added: float, usual: float, used: float) -> None:
         middle = self.people.names.middle[self.contacts.person]
         customary = np.array([agency.style["forename"] == "second_name" for agency in self.agencies])
-        rate = np.where(customary[self.contacts.agency], 0.45, added)
+        rate = np.where(customary[self.contacts.agency], usual, added)
         draw = self.rng.random(values.size)
         both = np.flatnonzero((middle != "") & (draw < rate))
         values[both] = values[both] + " " + middle[both]
@@ -237,14 +251,14 @@ class Recorder:
         rates = dict(self.profile.errors["surname"])
         person = self.contacts.person
         self.log.add(np.flatnonzero(values != self.people.names.surname[person]), "surname", "former_surname")
-        self._respell(values, "surname", rates.pop("spelling"), text)
-        conditions = {
+        self._respell(values, "surname", rates.pop("spelling") * factor, text)
+        conditions: dict[str, Callable[[str], bool]] = {
             "half": lambda name: " " in name or "-" in name,
             "punctuation": lambda name: "'" in name or "-" in name or " " in name or name[:2] in ("Mc", "Ma"),
             "gender_ending": lambda name: name[-3:] in ("ska", "cka", "ova", "eva"),
         }
         for kind, applies in conditions.items():
-            refs = self._of(np.array([applies(name) for name in values], dtype=bool), rates.pop(kind))
+            refs = self._of(np.array([applies(name) for name in values], dtype=np.bool_), rates.pop(kind))
             self._apply(values, "surname", kind, refs, _TEXT_ERRORS[kind], text)
         for kind, refs in self._hits(rates, factor).items():
             self._apply(values, "surname", kind, refs, _TEXT_ERRORS[kind], text)
@@ -339,17 +353,18 @@ class Recorder:
 def _wrong_dates(days: Ints, kind: str, rng: np.random.Generator, text: Random) -> Ints:
     dates = days.astype("datetime64[D]")
     years = dates.astype("datetime64[Y]").astype(np.int64)
-    if kind == "year_off":
-        return days + np.where(rng.random(days.size) < 0.5, -365, 365) * np.where(
-            rng.random(days.size) < 0.15, 10, 1
-        )
-    if kind == "day_off":
-        return days + np.where(rng.random(days.size) < 0.5, -1, 1)
-    if kind == "first_january":
-        return years.astype("datetime64[Y]").astype("datetime64[D]").astype(np.int64)
-    if kind == "placeholder":
-        return np.where(rng.random(days.size) < 0.6, _1900, 0)
+    either = np.where(rng.random(days.size) < 0.5, -1, 1)
     result = days.copy()
+    if kind == "year_off":
+        result += either * np.where(rng.random(days.size) < 0.15, 3652, 365)
+    elif kind == "day_off":
+        result += either
+    elif kind == "first_january":
+        result[:] = years.astype("datetime64[Y]").astype("datetime64[D]").astype(np.int64)
+    elif kind == "placeholder":
+        result[:] = np.where(rng.random(days.size) < 0.6, _1900, 0)
+    if kind not in ("day_month", "keyboard"):
+        return result
     for row, day in enumerate(dates.astype(str)):
         year, month, date = day[:4], day[5:7], day[8:]
         wrong = f"{year}-{date}-{month}" if kind == "day_month" else corrupt.digits(day, text)

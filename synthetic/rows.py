@@ -15,8 +15,7 @@ import numpy as np
 from synthetic import corrupt
 from synthetic.agencies import IDENTIFIERS, Agency
 from synthetic.contacts import Contacts
-from synthetic.households import Ints
-from synthetic.pools import Strings
+from synthetic.households import Bools, Ints
 from synthetic.profile import Profile
 from synthetic.recording import NO_DATE, ErrorLog, Recorded, Recorder
 
@@ -37,7 +36,7 @@ class Rows:
 
     versions: Recorded
     version: Ints
-    open_case: Ints
+    open_case: Bools
     contact_type: Ints
     worker: Ints
 
@@ -47,6 +46,10 @@ def _earlier(recorder: Recorder, values: Recorded, day: Ints, profile: Profile) 
     contacts = recorder.contacts
     keeps = np.array([agency.history for agency in recorder.agencies])[contacts.agency]
     keeps &= (contacts.opened < day) & (recorder.rng.random(day.size) < profile.process["row_history"])
+    # An earlier row can only be one before the last contact.
+    first = np.full(day.size, contacts.row_day.max(initial=0))
+    np.minimum.at(first, contacts.row_ref, contacts.row_day)
+    keeps &= first < contacts.last
     refs = np.flatnonzero(keeps)
     then, now = recorder.state(refs, contacts.opened[refs]), recorder.state(refs, day[refs])
     copies = values.take(refs)
@@ -63,15 +66,16 @@ def _miscopy(source: Random, copies: Recorded, refs: Ints, log: ErrorLog) -> Non
     hit: dict[str, list[int]] = {"forename": [], "surname": [], "postcode": [], "dob": []}
     for row in range(refs.size):
         column = corrupt.pick(tuple(hit), source)
+        cells = getattr(copies, column)
+        before = cells[row]
         if column == "dob":
-            if copies.dob[row] == NO_DATE:
-                continue
-            copies.dob[row] += 1 if source.random() < 0.5 else -1
+            cells[row] += 0 if before == NO_DATE else corrupt.pick((-1, 1), source)
         else:
-            cells: Strings = getattr(copies, column)
-            change = corrupt.postcode_keyed if column == "postcode" else corrupt.keyboard
-            cells[row] = change(cells[row], source)
-        hit[column].append(row)
+            cells[row] = (corrupt.postcode_keyed if column == "postcode" else corrupt.keyboard)(
+                before, source
+            )
+        if cells[row] != before:
+            hit[column].append(row)
     for column, rows in hit.items():
         log.add(refs[np.array(rows, dtype=np.int64)], column, "miscopied_row")
 
@@ -80,14 +84,17 @@ def _joined(parts: Sequence[Recorded]) -> Recorded:
     return Recorded(**{name: np.concatenate([getattr(part, name) for part in parts]) for name in IDENTIFIERS})
 
 
-def _open_cases(rng: np.random.Generator, contacts: Contacts, agencies: Sequence[Agency], today: int) -> Ints:
+def _open_cases(
+    rng: np.random.Generator, contacts: Contacts, agencies: Sequence[Agency], today: int
+) -> Bools:
     share = np.array([agency.open for agency in agencies])[contacts.agency]
     # A case seldom stays open without contact: after four months the chance falls to a seventh (assumed).
     stale = today - contacts.last > 120
     is_open = rng.random(share.size) < share * np.where(stale, 0.15, 1.0)
     row = is_open[contacts.row_ref]
     last = contacts.row_day == contacts.last[contacts.row_ref]
-    return row & (last | (rng.random(row.size) < 0.5))
+    live: Bools = row & (last | (rng.random(row.size) < 0.5))
+    return live
 
 
 def _types(rng: np.random.Generator, contacts: Contacts, agencies: Sequence[Agency]) -> Ints:

@@ -11,10 +11,10 @@ from synthetic.agencies import IDENTIFIERS, Agency
 from synthetic.contacts import Contacts
 from synthetic.extracts import Extract
 from synthetic.geography import Dwellings
-from synthetic.households import KINDS, Bools, Ints
+from synthetic.households import KINDS, Bools, Floats, Ints
 from synthetic.naming import COMMUNITIES
+from synthetic.people import NEVER, NOWHERE, YEAR, People
 from synthetic.pools import Strings
-from synthetic.population import NEVER, NOWHERE, YEAR, People
 from synthetic.recording import ErrorLog, Recorded, true_values
 
 _BANDS = (
@@ -34,10 +34,10 @@ def person_ids(numbers: Ints) -> Strings:
     return np.array([f"P{number:09d}" for number in numbers.tolist()], dtype=object)
 
 
-def _band(age: np.ndarray) -> Strings:
-    return np.array([label for _, label in _BANDS], object)[
-        np.digitize(age, [edge for edge, _ in _BANDS[:-1]])
-    ]
+def _band(age: Floats) -> Strings:
+    labels: Strings = np.array([label for _, label in _BANDS], dtype=object)
+    bands: Strings = labels[np.digitize(age, [edge for edge, _ in _BANDS[:-1]])]
+    return bands
 
 
 def _flag(values: Bools) -> pa.Array:
@@ -124,8 +124,7 @@ def error_table(
         real[here] |= getattr(values, name)[mine] != getattr(true, name)[contacts.person[mine]]
         holds = np.array([name in agency.columns for agency in agencies])
         held[here] = holds[contacts.agency[mine]]
-    blank = {(number, "missing") for number in range(len(IDENTIFIERS))}
-    kept = np.flatnonzero(real & held & ~_hidden(ref, column, kind, row_only, len(blank)))
+    kept = np.flatnonzero(real & held & ~_hidden(ref, column, kind, row_only))
     ref, column, kind = ref[kept], column[kept], kind[kept]
     names = np.empty(contacts.person.size, dtype=object)
     for extract in extracts:
@@ -144,9 +143,9 @@ def error_table(
     )
 
 
-def _hidden(ref: Ints, column: Ints, kind: Strings, row_only: Bools, width: int) -> Bools:
+def _hidden(ref: Ints, column: Ints, kind: Strings, row_only: Bools) -> Bools:
     """Return which entries a missing or withheld value makes invisible."""
-    cell = ref * width + column
+    cell = ref * len(IDENTIFIERS) + column
     gone = (kind == "missing") | ((kind == "protected") & (column != IDENTIFIERS.index("address")))
-    blanked = np.isin(cell, cell[gone])
-    return blanked & ~gone & ~row_only
+    hidden: Bools = np.isin(cell, cell[gone]) & ~gone & ~row_only
+    return hidden
