@@ -209,7 +209,6 @@ class OpenedPackage:
         for part in manifest.parts:
             self._places[part.name] = (at, part)
             at += part.length
-        self._content_length = at
 
     def part(self, name: str) -> BinaryIO:
         """Return a readable, seekable binary stream over a part; it is valid until the package is closed.

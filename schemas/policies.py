@@ -51,27 +51,29 @@ class Expectation:
             WrongKind, WrongAgreement, WrongRun, WrongSender, WrongPurpose, WrongNormaliser,
             WrongLinkageSecret: The named field differs.
         """
-        for wanted, found, error, message in (
-            (self.kind, manifest.kind, WrongKind, "this package is of another kind than expected."),
-            (self.agreement_digest, manifest.agreement_digest, WrongAgreement, _OTHER_AGREEMENT),
-            (self.run_id, manifest.run_id, WrongRun, "this package was made for another run."),
-            (
-                self.sender,
-                manifest.sender,
-                WrongSender,
-                "this package comes from another party than expected.",
-            ),
-            (self.purpose, manifest.purpose, WrongPurpose, "this package was made for another purpose."),
-            (self.normaliser, manifest.facts.get(NORMALISER), WrongNormaliser, _OTHER_NORMALISER),
-            (self.key_check, manifest.facts.get(KEY_CHECK), WrongLinkageSecret, _OTHER_SECRET),
+        facts = manifest.facts
+        for wanted, found, error, message, remedy in (
+            (self.kind, manifest.kind, WrongKind, "is of another kind than expected", _RIGHT_ONE),
+            (self.agreement_digest, manifest.agreement_digest, WrongAgreement, _OTHER_AGREEMENT, _COMPARE),
+            (self.run_id, manifest.run_id, WrongRun, "was made for another run", _RIGHT_ONE),
+            (self.sender, manifest.sender, WrongSender, "comes from another party than expected", _RIGHT_ONE),
+            (self.purpose, manifest.purpose, WrongPurpose, "was made for another purpose", _RIGHT_ONE),
+            (self.normaliser, facts.get(NORMALISER), WrongNormaliser, _OTHER_NORMALISER, _SAME_RELEASE),
+            (self.key_check, facts.get(KEY_CHECK), WrongLinkageSecret, _OTHER_SECRET, _READ_OUT),
         ):
             if wanted is not None and wanted != found:
-                raise error(message, where=where, remedy="Ask the sender for the right package.")
+                raise error(f"this package {message}.", where=where, remedy=remedy)
 
 
-_OTHER_AGREEMENT = "this package was made under another agreement, or another version of it."
-_OTHER_NORMALISER = "this package was sealed by another version of the normaliser."
-_OTHER_SECRET = "this package was sealed with another linkage secret."  # noqa: S105 - a message
+_OTHER_AGREEMENT = "was made under another agreement, or another version of it"
+_OTHER_NORMALISER = "was sealed by another version of the normaliser than its fellows"
+_OTHER_SECRET = "was sealed with another linkage secret than its fellows"  # noqa: S105 - a message
+_RIGHT_ONE = "Ask the sender for the right package."
+_COMPARE = "Compare the digest of your signed agreement with the sender's."
+_SAME_RELEASE = "Every agency seals with the release that the agreement names; ask for it to be sealed again."
+_READ_OUT = (
+    "Agencies compare the check values of their linkage secrets, and the one that differs seals again."
+)
 
 
 class ReplayGuard:
