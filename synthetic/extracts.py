@@ -27,11 +27,13 @@ class Extract:
     """One agency's part of a chunk.
 
     Attributes:
+        agency: Name of the agency.
         table: Contact rows; every column is text.
         refs: References of the chunk that belong to the agency, as indices into `Contacts`.
         names: The local reference of each of `refs`.
     """
 
+    agency: str
     table: pa.Table
     refs: Ints
     names: Strings
@@ -129,4 +131,4 @@ def make_extract(
             columns[column] = _identifier(agency, column, rows.versions, used).take(taken)
     present = [field for field in FIELDS if field in agency.columns]
     table = pa.table({agency.columns[field]: columns[field] for field in present})
-    return Extract(table=table, refs=refs, names=names)
+    return Extract(agency=agency.name, table=table, refs=refs, names=names)

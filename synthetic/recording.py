@@ -174,10 +174,8 @@ class Recorder:
         factor[self.people.address[:, 0] == NOWHERE] *= groups["no_fixed_abode"]
         result = factor[self.contacts.person]
         # A second reference exists because the search for the first failed: its details are worse than usual.
-        same = (
-            np.r_[False, np.diff(self.contacts.person) == 0]
-            & np.r_[False, np.diff(self.contacts.agency) == 0]
-        )
+        same = np.zeros(result.size, dtype=np.bool_)
+        same[1:] = (np.diff(self.contacts.person) == 0) & (np.diff(self.contacts.agency) == 0)
         result[same] *= groups["second_reference"]
         return result
 

@@ -87,20 +87,18 @@ def people_table(people: People, dwellings: Dwellings, *, first_household: int, 
     )
 
 
-def link_table(
-    people: People, contacts: Contacts, agencies: Sequence[Agency], extracts: Sequence[Extract]
-) -> pa.Table:
+def link_table(people: People, contacts: Contacts, extracts: Sequence[Extract]) -> pa.Table:
     """Return `agency, ref, person` for every reference of a chunk."""
     person = person_ids(people.number)
     parts = [
         pa.table(
             {
-                "agency": pa.array([agency.name] * extract.refs.size, pa.string()),
+                "agency": pa.array([extract.agency] * extract.refs.size, pa.string()),
                 "ref": pa.array(extract.names, pa.string()),
                 "person": pa.array(person[contacts.person[extract.refs]], pa.string()),
             }
         )
-        for agency, extract in zip(agencies, extracts, strict=True)
+        for extract in extracts
     ]
     return pa.concat_tables(parts)
 
@@ -109,33 +107,42 @@ def error_table(
     log: ErrorLog,
     values: Recorded,
     true: Recorded,
+    *,
     contacts: Contacts,
     agencies: Sequence[Agency],
     extracts: Sequence[Extract],
 ) -> pa.Table:
-    """Return `agency, ref, field, error`: only errors that made a difference, only of fields that the agency holds."""
+    """Return `agency, ref, field, error`: only errors that made a difference, of fields that the agency holds.
+
+    Args:
+        log: Everything that was done, also what a later step undid or hid.
+        values: Recorded values of each reference.
+        true: True present values of each person.
+        contacts: References of the chunk.
+        agencies: Agencies, in the order of their codes.
+        extracts: Their extracts.
+    """
     ref, column, kind = log.arrays()
     row_only = np.isin(kind, ["miscopied_row", "earlier_row"])
-    real = row_only.copy()
-    held = np.zeros(ref.size, dtype=bool)
+    kept = row_only.copy()
     for number, name in enumerate(IDENTIFIERS):
         here = np.flatnonzero(column == number)
         mine = ref[here]
-        real[here] |= getattr(values, name)[mine] != getattr(true, name)[contacts.person[mine]]
+        kept[here] |= getattr(values, name)[mine] != getattr(true, name)[contacts.person[mine]]
         holds = np.array([name in agency.columns for agency in agencies])
-        held[here] = holds[contacts.agency[mine]]
-    kept = np.flatnonzero(real & held & ~_hidden(ref, column, kind, row_only))
+        kept[here] &= holds[contacts.agency[mine]]
+    kept &= ~_hidden(ref, column, kind, row_only)
     ref, column, kind = ref[kept], column[kept], kind[kept]
-    names = np.empty(contacts.person.size, dtype=object)
-    for extract in extracts:
-        names[extract.refs] = extract.names
     order = np.lexsort((column, ref, contacts.agency[ref]))
     ref, column, kind = ref[order], column[order], kind[order]
+    names = np.empty(contacts.person.size, dtype=object)
+    agency = np.empty(contacts.person.size, dtype=object)
+    for extract in extracts:
+        names[extract.refs] = extract.names
+        agency[extract.refs] = extract.agency
     return pa.table(
         {
-            "agency": pa.array(
-                np.array([agency.name for agency in agencies], object)[contacts.agency[ref]], pa.string()
-            ),
+            "agency": pa.array(agency[ref], pa.string()),
             "ref": pa.array(names[ref], pa.string()),
             "field": pa.array(np.array(IDENTIFIERS, object)[column], pa.string()),
             "error": pa.array(kind, pa.string()),
