@@ -193,6 +193,12 @@ VECTORS = (
     Vector("schema-mismatch", "SchemaMismatch", "one column too many", with_table(table_bytes(OTHER_SCHEMA))),
     Vector("not-arrow", "SchemaMismatch", "the table is no Arrow stream", with_table(b"not a table at all")),
     Vector(
+        "no-schema",
+        "SchemaMismatch",
+        "the table begins with its rows",
+        with_table(table_bytes()[table_bytes().index(b"\xff\xff\xff\xff", 4) :]),
+    ),
+    Vector(
         "decompression-bomb",
         "DecompressionBomb",
         "compressed rows",
