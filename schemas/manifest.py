@@ -85,6 +85,16 @@ class Manifest:
         """Digest of the signed bytes, for a replay register. It is unique because `header_digest` is."""
         return digest(self.to_dict())
 
+    def count(self, name: str) -> int:
+        """Return a count that the reader relies on.
+
+        Raises:
+            ManifestInvalid: The sender did not give it.
+        """
+        if name not in self.counts:
+            raise ManifestInvalid(f"the manifest has no count of {name}.", where="counts")
+        return self.counts[name]
+
     def to_dict(self) -> dict[str, JSON]:
         """Return the JSON form."""
         return {

@@ -272,6 +272,14 @@ def test_manifest_alone(written: Any, people: People) -> None:
         read_manifest(path, recipient=people["unit"], known_senders=known_senders(people))
 
 
+def test_count_that_is_not_there(written: Any) -> None:
+    """A count that the sender left out is refused, as its absence would otherwise be a crash of the reader."""
+    _, manifest = written()
+    assert manifest.count("rows") == 3
+    with pytest.raises(ManifestInvalid):
+        manifest.count("subjects")
+
+
 def test_closed_package_is_closed(written: Any, people: People) -> None:
     """After the block a part can no longer be read."""
     path, _ = written()

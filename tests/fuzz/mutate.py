@@ -21,7 +21,7 @@ import sys
 import tempfile
 import time
 from collections import Counter
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
 from typing import NoReturn
@@ -144,8 +144,9 @@ def run(tries: int, seed: int, folder: Path) -> Report:
         ]
         done = subprocess.run(command, capture_output=True, text=True, check=False)
         if done.returncode != 0:
-            package = (folder / "fuzz.tally").read_bytes().hex()
-            total.findings.append(f"block {seed}-{block}: process ended with {done.returncode}: {package}")
+            kept = Path(f"fuzz-{seed}-{block}.tally")
+            kept.write_bytes((folder / "fuzz.tally").read_bytes())
+            total.findings.append(f"process ended with {done.returncode} on {kept}: {done.stderr[-500:]}")
             continue
         found = json.loads(done.stdout)
         total.counts.update(found["counts"])
@@ -165,7 +166,12 @@ def main() -> int:
     parser.add_argument("--folder", type=Path, help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     if arguments.block:
-        print(json.dumps(asdict(run_block(arguments.tries, arguments.block, arguments.folder))))
+        report = run_block(arguments.tries, arguments.block, arguments.folder)
+        print(
+            json.dumps(
+                {"counts": report.counts, "findings": report.findings, "slowest_ms": report.slowest_ms}
+            )
+        )
         return 0
     memory = Path("/dev/shm")  # noqa: S108 - a folder in memory spares the disk a million writes
     with tempfile.TemporaryDirectory(dir=memory if memory.is_dir() else None) as folder:

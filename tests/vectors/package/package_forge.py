@@ -171,5 +171,5 @@ def read_as_unit(
         path, recipient=people["unit"], known_senders=known_senders(people), expect=expect
     ) as package:
         guard.admit(package.manifest)
-        rows = package.manifest.counts["rows"]
+        rows = package.manifest.count("rows")
         return list(read_batches(package, TABLE_PART, schema=SCHEMA, max_rows=rows))
