@@ -13,9 +13,11 @@ from itertools import combinations
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.sparse import coo_array
+from scipy.sparse.csgraph import connected_components
 
 from hashing.coding import Coded, combine
-from schemas.scheme import COMPARISONS, Comparison, Pass, closure
+from schemas.scheme import COMPARISONS, FAMILY_LEVELS, Comparison, Pass, closure
 
 COUNTED_ROWS = 250_000
 """Most versions counted: beyond it a random sample gives the same rates to three digits."""
@@ -44,14 +46,23 @@ class PairCounter:
     def __init__(self, derived: Mapping[str, Coded]) -> None:
         self._codes = {name: coded.codes for name, coded in derived.items()}
         self.rows = len(next(iter(self._codes.values()))) if self._codes else 0
+        self.pairs = self.rows * (self.rows - 1) // 2
         self._cells: dict[frozenset[str], NDArray[np.int64]] = {}
 
-    def cells(self, atoms: Iterable[str]) -> NDArray[np.int64]:
-        """Return the sizes of the groups of rows that agree on all of `atoms`; none when one is not held."""
+    def cells(self, atoms: Iterable[str], *, keep: bool = True) -> NDArray[np.int64]:
+        """Return the sizes of the groups of rows that agree on all of `atoms`; none when one is not held.
+
+        Args:
+            atoms: Derived values.
+            keep: Remember the answer.
+        """
         key = _reduced(atoms)
-        if key not in self._cells:
-            self._cells[key] = self._count(sorted(key))
-        return self._cells[key]
+        if key in self._cells:
+            return self._cells[key]
+        counted = self._count(sorted(key))
+        if keep:
+            self._cells[key] = counted
+        return counted
 
     def _count(self, names: Sequence[str]) -> NDArray[np.int64]:
         if not names or any(name not in self._codes for name in names):
@@ -62,6 +73,26 @@ class PairCounter:
             return np.zeros(0, dtype=np.int64)
         keys, size = combine([self._codes[name][rows] for name in names])
         return np.bincount(keys, minlength=size)
+
+    def codes(self, name: str) -> NDArray[np.int32]:
+        """Return the codes of a derived value; all missing when it is not held."""
+        return self._codes.get(name, np.full(self.rows, -1, dtype=np.int32))
+
+    def complete(self, names: Sequence[str]) -> NDArray[np.int64]:
+        """Return the rows that hold all of `names`."""
+        return np.flatnonzero(np.all([self.codes(name) >= 0 for name in names], axis=0))
+
+    def agree(self, names: Sequence[str], pairs: NDArray[np.int64]) -> NDArray[np.bool_]:
+        """Return which of `pairs`, shape (n, 2), agree on all of `names`."""
+        agreed = np.ones(len(pairs), dtype=bool)
+        for name in names:
+            left, right = self.codes(name)[pairs[:, 0]], self.codes(name)[pairs[:, 1]]
+            agreed &= (left >= 0) & (left == right)
+        return agreed
+
+    def rate(self, name: str) -> float:
+        """Return the share of all pairs of rows that agree on one derived value."""
+        return _pairs(self.cells([name])) / max(self.pairs, 1)
 
     def agreeing(self, terms: Sequence[frozenset[str]]) -> int:
         """Return the number of pairs that agree on all values of at least one of `terms`."""
@@ -99,49 +130,127 @@ def level_pairs(counter: PairCounter, comparison: Comparison) -> dict[str, int]:
     return counts
 
 
+_LARGEST_FAMILY = 40
+"""Most rows in one group of one surname at one place that relatives are counted in (a care home is no family)."""
+
+
+def _pairs_in_groups(keys: NDArray[np.int64], rows: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Return all pairs of `rows` with equal `keys` in groups of at most `_LARGEST_FAMILY`, shape (pairs, 2)."""
+    order = np.argsort(keys, kind="stable")
+    keys, rows = keys[order], rows[order]
+    found = [np.zeros((0, 2), dtype=np.int64)]
+    for distance in range(1, _LARGEST_FAMILY):
+        same = np.flatnonzero(keys[distance:] == keys[:-distance])
+        if len(same) == 0:
+            break
+        found.append(np.sort(np.stack([rows[same], rows[same + distance]], axis=1), axis=1))
+    return np.concatenate(found)
+
+
+def family_pairs(counter: PairCounter) -> dict[str, int]:
+    """Return how many pairs of unrelated rows are at each level of the family correction.
+
+    Pairs of one surname at one place are few, so they are listed and compared one by one.
+    """
+    listed = []
+    for place in ("uprn.exact", "postcode.exact", "address.number_street"):
+        complete = counter.complete(["surname.canonical", place])
+        if len(complete):
+            keys, _ = combine([counter.codes("surname.canonical")[complete], counter.codes(place)[complete]])
+            listed.append(_pairs_in_groups(keys, complete))
+    counts = dict.fromkeys((level.name for level in FAMILY_LEVELS), 0)
+    if not listed:
+        return counts
+    pairs = np.unique(np.concatenate(listed), axis=0)
+    open_ = np.ones(len(pairs), dtype=bool)
+    for level in FAMILY_LEVELS:
+        at = open_ & np.any([counter.agree(term, pairs) for term in level.terms], axis=0)
+        counts[level.name] = int(at.sum())
+        open_ &= ~at
+    return counts
+
+
+_SAME_PERSON: tuple[tuple[str, ...], ...] = (
+    ("nhs_number.exact",),
+    ("dob.exact", "forename.canonical", "surname.canonical"),
+    ("dob.exact", "forename.phonetic", "surname.phonetic"),
+    ("dob.exact", "name_set"),
+    ("dob.swap", "forename.canonical", "surname.canonical"),
+    ("dob.month_year", "forename.canonical", "surname.canonical"),
+    ("dob.day_year", "forename.canonical", "surname.canonical"),
+    ("dob.day_month", "forename.canonical", "surname.canonical"),
+    ("dob.exact", "forename.canonical", "postcode.district"),
+    ("dob.exact", "forename.first3", "surname.first3"),
+    ("dob.exact", "forename.initial", "surname.canonical", "postcode.district"),
+    ("dob.month_year", "forename.canonical", "postcode.exact"),
+    ("dob.day_year", "forename.canonical", "postcode.exact"),
+    ("dob.day_month", "forename.canonical", "postcode.exact"),
+)
+"""Two subjects of one agency that agree on all of one of these are taken for one person, recorded twice. Twins do
+not: they share neither forename nor NHS number."""
+
+
 def independent_rows(derived: Mapping[str, Coded], version_subject: NDArray[np.int32]) -> NDArray[np.int64]:
-    """Return one row a subject, without subjects that look like another one's duplicate.
+    """Return one row a person: of subjects that look like one person recorded twice, only the first.
 
     Duplicates within an agency are true matches; left in, they would be counted as chance agreement and swamp
-    the rates of rare levels. Two subjects look alike when date of birth and both names agree.
+    the rates of rare levels and of strong passes.
     """
     _, first = np.unique(version_subject, return_index=True)
-    names = [name for name in ("dob.exact", "forename.canonical", "surname.canonical") if name in derived]
-    if len(names) == 3:
+    rows = len(first)
+    left, right = [], []
+    for names in _SAME_PERSON:
+        if any(name not in derived for name in names):
+            continue
         codes = [derived[name].codes[first] for name in names]
-        keys, count = combine(codes)
-        known = np.all([column >= 0 for column in codes], axis=0)
-        chosen = np.full(count, -1, dtype=np.int64)
-        chosen[keys[::-1]] = np.arange(len(keys))[::-1]
-        first = first[~known | (chosen[keys] == np.arange(len(keys)))]
+        complete = np.flatnonzero(np.all([column >= 0 for column in codes], axis=0))
+        if len(complete):
+            keys, count = combine([column[complete] for column in codes])
+            chosen = np.empty(count, dtype=np.int64)
+            chosen[keys[::-1]] = complete[::-1]
+            left.append(complete)
+            right.append(chosen[keys])
+    if left:
+        a, b = np.concatenate(left), np.concatenate(right)
+        graph = coo_array((np.ones(len(a), dtype=np.int8), (a, b)), shape=(rows, rows))
+        _, person = connected_components(graph, directed=False)
+        first = first[np.unique(person, return_index=True)[1]]
     if len(first) > COUNTED_ROWS:
-        # A fixed stride over an arbitrary numbering: any sample of rows does, and it needs no randomness.
+        # A fixed stride over a random numbering is a random sample.
         first = first[:: -(-len(first) // COUNTED_ROWS)]
     return first
 
 
+def pass_pairs(counter: PairCounter, parts: Sequence[str], *, crowded_cell: int) -> float:
+    """Return how many pairs of unrelated rows meet in the pass made of `parts`.
+
+    At least as many as chance alone would bring together if the identifiers were independent: `independent_rows`
+    leaves out the very pairs that would meet in the strictest passes.
+    """
+    cells = counter.cells(parts, keep=False)
+    counted = _pairs(cells[cells <= crowded_cell])
+    return max(float(counted), counter.pairs * float(np.prod([counter.rate(part) for part in parts])))
+
+
 def counts_of(
-    derived: Mapping[str, Coded],
-    version_subject: NDArray[np.int32],
-    passes: Sequence[Pass],
-    *,
-    crowded_cell: int,
+    derived: Mapping[str, Coded], version_subject: NDArray[np.int32], passes: Sequence[Pass], *, crowded_cell: int
 ) -> dict[str, object]:
     """Return the aggregates that an agency ships: pairs by comparison level, and pairs by pass.
 
     Returns:
         `rows`: rows counted; `pairs`: pairs of them; `levels`: comparison -> level -> pairs;
+        `family`: level of the family correction -> pairs;
         `passes`: pass name -> pairs that would meet in it, crowded cells left out.
     """
     rows = independent_rows(derived, version_subject)
     counter = PairCounter({name: coded.take(rows) for name, coded in derived.items()})
     return {
         "rows": counter.rows,
-        "pairs": counter.rows * (counter.rows - 1) // 2,
+        "pairs": counter.pairs,
         "levels": {comparison.name: level_pairs(counter, comparison) for comparison in COMPARISONS},
+        "family": family_pairs(counter),
         "passes": {
-            blocking.name: _pairs(cells[cells <= crowded_cell])
+            blocking.name: round(pass_pairs(counter, blocking.parts, crowded_cell=crowded_cell), 3)
             for blocking in passes
-            for cells in [counter.cells(blocking.parts)]
         },
     }

@@ -3,90 +3,56 @@
 For each candidate pass two numbers count: λ, the expected non-matching candidate pairs a record (from value counts,
 `hashing.counts`), and which true pairs it would find. True pairs are simulated: a sample of the agencies' own
 versions is paired with copies that carry typical errors and another record's gaps, and both are derived by the real
-code. Passes are taken greedily by pairs newly found per unit of λ, under the budget d = 2 Σλ. Nothing but counts
+code. Passes are taken greedily by expected recall gained per unit of λ, under the budget d = 2 Σλ. Nothing but counts
 leaves this module.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import product
 
 import numpy as np
 from numpy.typing import NDArray
 
 from governance.agreement import Budget
 from hashing.coding import Coded
-from hashing.counts import PairCounter, independent_rows
+from hashing.counts import PairCounter, independent_rows, pass_pairs
 from hashing.derive import derive
 from hashing.perturb import ERRORS, perturb
 from hashing.subjects import Subjects
 from schemas.scheme import Pass, parse_pass
 
-CANDIDATES: tuple[str, ...] = (
-    "nhs_number",
-    "dob+forename.canonical+surname.canonical",
-    "dob+forename.phonetic+surname.phonetic",
-    "dob+name_set",
-    "dob+surname.canonical",
-    "dob+surname.phonetic+sex",
-    "dob+surname.first3+sex",
-    "dob+surname.last3+sex",
-    "dob+forename.nickname",
-    "dob+forename.canonical",
-    "dob+forename.phonetic+surname.initial",
-    "dob+forename.first3+surname.initial",
-    "dob+forename.first3+surname.first3",
-    "dob+forename.last3+surname.last3",
-    "dob+forename.initial+surname.first3",
-    "dob+forename.initial+surname.last3",
-    "dob+forename.initial+postcode.sector",
-    "dob+surname.initial+postcode.sector",
-    "dob+forename.first3+postcode.district",
-    "dob+surname.first3+postcode.district",
-    "dob+forename.phonetic+postcode.district",
-    "dob+sex+postcode",
-    "dob+sex+postcode.sector",
-    "dob+sex+uprn",
-    "dob+sex+address.number_street",
-    "dob+sex+address.street",
-    "dob+forename.initial+address.street",
-    "dob.swap+forename.canonical+surname.canonical",
-    "dob.month_year+forename.canonical+surname.canonical",
-    "dob.day_year+forename.canonical+surname.canonical",
-    "dob.day_month+forename.canonical+surname.canonical",
-    "dob.month_year+forename.phonetic+surname.phonetic+sex",
-    "dob.day_month+forename.phonetic+surname.phonetic+sex",
-    "dob.day_year+forename.phonetic+surname.phonetic+sex",
-    "dob.year+forename.canonical+surname.canonical+postcode.district",
-    "dob.year+forename.phonetic+surname.phonetic+postcode.sector",
-    "dob.year+forename.canonical+postcode",
-    "dob.year+forename.initial+surname.phonetic+postcode",
-    "dob.year+forename.canonical+uprn",
-    "dob.year+forename.canonical+address.number_street",
-    "dob.month_year+forename.canonical+postcode.sector",
-    "dob.month_year+forename.initial+surname.canonical+postcode.district",
-    "dob.day_month+forename.canonical+postcode.sector",
-    "dob.day_month+forename.initial+surname.canonical+postcode.district",
-    "dob.day_year+forename.canonical+postcode.sector",
-    "dob.month_year+sex+uprn",
-    "dob.month_year+sex+postcode",
-    "dob.day_month+sex+postcode",
-    "dob.day_year+sex+postcode",
-    "dob.month_year+surname.first3+postcode.sector",
-    "dob.day_month+surname.first3+postcode.sector",
-    "forename.canonical+surname.canonical+postcode",
-    "forename.canonical+surname.canonical+uprn",
-    "forename.canonical+surname.canonical+address.number_street",
-    "forename.canonical+surname.canonical+postcode.sector",
-    "forename.phonetic+surname.phonetic+postcode",
-    "forename.first3+surname.first3+postcode",
-    "forename.full+surname.full+dob.year",
-    "name_set+postcode",
-    "name_set+dob.year+postcode.district",
-    "dob+address.number_street+forename.initial",
+_DATES = ("", "dob", "dob.swap", "dob.month_year", "dob.day_year", "dob.day_month", "dob.year")
+_FORENAMES = ("", *(f"forename.{kind}" for kind in ("canonical", "phonetic", "first3", "last3", "initial")))
+_SURNAMES = ("", *(f"surname.{kind}" for kind in ("canonical", "phonetic", "first3", "last3", "initial")))
+_NAMES = (*product(_FORENAMES, _SURNAMES), ("name_set", ""))
+_PLACES = (
+    "",
+    "postcode",
+    "postcode.sector",
+    "postcode.district",
+    "uprn",
+    "address.number_street",
+    "address.street",
 )
-"""Candidate passes, all strong: each agrees on far more than a coincidence would."""
+
+
+def candidates() -> list[Pass]:
+    """Return every combination of a date part, name parts and a place that could be a pass, fewest parts first.
+
+    Sex halves a pass that has at most one name part; with two it would only lose the records that lack it.
+    """
+    found = [parse_pass("nhs_number")]
+    for day, (forename, surname), place in product(_DATES, _NAMES, _PLACES):
+        parts = [part for part in (day, forename, surname, place) if part]
+        if len(parts) >= 2:
+            found.append(parse_pass("+".join(parts)))
+        if parts and not (forename and surname) and forename != "name_set":
+            found.append(parse_pass("+".join([*parts, "sex"])))
+    return sorted(found, key=lambda blocking: len(blocking.parts))
+
 
 AIM = 0.75
 """Share of the budget that planning uses; the rest is room for what counts of unrelated records do not show
@@ -96,11 +62,23 @@ SAMPLE = 6000
 """Simulated true pairs."""
 
 MOST_PASSES = 28
-SMALLEST_GAIN = 2e-4
-"""A pass must find at least this share of true pairs that no chosen pass finds."""
+SMALLEST_GAIN = 5e-5
+"""A pass must add at least this much expected recall."""
 
-_COST_FLOOR = 2e-4
-"""Every pass costs tokens, so even one that no unrelated records meet in is not free (unit: λ)."""
+DOUBT = 0.35
+"""Chance that a pass misses a pair which the simulation says it finds: real errors are not quite the simulated
+ones, and they come together. It makes a pair that several passes find worth more than one that hangs by a thread."""
+
+COUNTED = 30_000
+"""Most versions that planning counts: enough to tell a λ of 0.05 at a million records, and quick."""
+
+_PASS_COSTS = (1e-4, 5e-4, 2e-3, 5e-3)
+"""Every pass costs tokens, so even one in which no unrelated records meet is not free. What a pass is worth in λ
+depends on whether passes or λ run out first, so planning tries these and keeps the best plan."""
+
+_HARMLESS = 1e-6
+"""A pass in which unrelated records meet no more often than this (λ) is as good as free: a stricter one with the
+same parts and more finds less at the same price."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -110,8 +88,8 @@ class PlannedPass:
     Attributes:
         name: The pass.
         lambda_: Expected non-matching candidate pairs a record.
-        gain: Share of simulated true pairs that it found first.
-        recall: Share found by it and the passes chosen before it.
+        gain: Expected recall that it adds (`DOUBT` considered).
+        recall: Share of simulated true pairs found by it and the passes chosen before it.
     """
 
     name: str
@@ -126,34 +104,50 @@ class Plan:
 
     Attributes:
         passes: Chosen passes.
-        population: Subjects the plan was made for.
         d: 2 Σλ.
     """
 
     passes: tuple[PlannedPass, ...]
-    population: int
     d: float
 
 
-def pass_rates(
-    derived: Sequence[Mapping[str, Coded]],
-    owners: Sequence[NDArray[np.int32]],
-    passes: Sequence[Pass],
-    *,
-    crowded_cell: int,
-) -> dict[str, float]:
-    """Return for each pass the rate at which two unrelated records of one agency meet in it, pooled."""
-    met: dict[str, int] = dict.fromkeys((blocking.name for blocking in passes), 0)
-    pairs = 0
-    for values, version_subject in zip(derived, owners, strict=True):
-        rows = independent_rows(values, version_subject)
-        counter = PairCounter({name: coded.take(rows) for name, coded in values.items()})
-        pairs += counter.rows * (counter.rows - 1) // 2
-        for blocking in passes:
-            cells = counter.cells(blocking.parts)
-            cells = cells[cells <= crowded_cell]
-            met[blocking.name] += int((cells * (cells - 1) // 2).sum())
-    return {name: count / max(pairs, 1) for name, count in met.items()}
+def _counters(subjects: Sequence[Subjects]) -> list[PairCounter]:
+    sizes = np.array([len(each.version_subject) for each in subjects])
+    share = min(1.0, COUNTED / max(int(sizes.sum()), 1))
+    counters = []
+    for each in subjects:
+        derived = derive(each)
+        rows = independent_rows(derived, each.version_subject)
+        rows = rows[: max(int(len(rows) * share), min(len(rows), 1000))]
+        counters.append(PairCounter({name: coded.take(rows) for name, coded in derived.items()}))
+    return counters
+
+
+def affordable_passes(
+    counters: Sequence[PairCounter], *, population: int, largest: float, crowded_cell: int
+) -> dict[Pass, float]:
+    """Return the candidate passes whose λ is within bounds, with their λ, but for those that others make useless.
+
+    Args:
+        counters: Value counts of each agency.
+        population: Subjects of all agencies.
+        largest: Largest λ.
+        crowded_cell: Larger cells of one agency do not take part.
+    """
+    pairs = max(sum(counter.pairs for counter in counters), 1)
+    kept: dict[Pass, float] = {}
+    free: list[frozenset[str]] = []
+    for blocking in candidates():
+        parts = frozenset(blocking.parts)
+        if any(other < parts for other in free):
+            continue
+        met = sum(pass_pairs(counter, blocking.parts, crowded_cell=crowded_cell) for counter in counters)
+        lambda_ = met / pairs * max(population - 1, 0) / 2
+        if lambda_ <= largest:
+            kept[blocking] = lambda_
+        if lambda_ <= _HARMLESS:
+            free.append(parts)
+    return kept
 
 
 def simulated_hits(subjects: Sequence[Subjects], passes: Sequence[Pass], *, seed: int) -> NDArray[np.bool_]:
@@ -182,66 +176,61 @@ def _equal(left: Coded | None, right: Coded | None, rows: int) -> NDArray[np.boo
     return (left.codes >= 0) & (left.codes == np.where(right.codes >= 0, mapped[right.codes], -2))
 
 
-def choose(
-    names: Sequence[str],
-    hits: NDArray[np.bool_],
-    rates: Mapping[str, float],
-    *,
-    population: int,
-    budget: Budget,
-) -> Plan:
-    """Choose passes greedily under the budget.
-
-    Args:
-        names: Candidate passes.
-        hits: Shape (pairs, candidates).
-        rates: Pass -> rate at which unrelated records meet.
-        population: Subjects of all agencies.
-        budget: Largest d and λ.
-    """
-    lambdas = np.array([rates[name] * max(population - 1, 0) / 2 for name in names])
-    limit = AIM * budget.d / 2
-    allowed = lambdas <= budget.lambda_
-    found = np.zeros(len(hits), dtype=bool)
-    spent = 0.0
-    chosen: list[PlannedPass] = []
+def _greedy(
+    weights: NDArray[np.float64], lambdas: NDArray[np.float64], *, limit: float, cost: float
+) -> tuple[list[int], list[float], float]:
+    """Choose passes by expected recall gained per unit of λ and cost; return them, their gains and what is found."""
+    missed = np.ones(len(weights))  # chance that each pair is still not found
+    allowed = np.ones(len(lambdas), dtype=bool)
+    spent, chosen, gained = 0.0, [], []
     while len(chosen) < MOST_PASSES:
-        gains = (hits & ~found[:, None]).mean(axis=0)
+        gains = (1 - DOUBT) * (missed @ weights) / len(weights)
         affordable = allowed & (spent + lambdas <= limit) & (gains >= SMALLEST_GAIN)
         if not affordable.any():
             break
-        worth = np.where(affordable, gains / (lambdas + _COST_FLOOR), -1.0)
-        best = int(np.argmax(worth))
-        found |= hits[:, best]
+        best = int(np.argmax(np.where(affordable, gains / (lambdas + cost), -1.0)))
+        missed[weights[:, best] > 0] *= DOUBT
         allowed[best] = False
         spent += float(lambdas[best])
-        chosen.append(
-            PlannedPass(
-                name=names[best],
-                lambda_=float(lambdas[best]),
-                gain=float(gains[best]),
-                recall=float(found.mean()),
-            )
+        chosen.append(best)
+        gained.append(float(gains[best]))
+    return chosen, gained, float(1 - missed.mean())
+
+
+def choose(names: Sequence[str], hits: NDArray[np.bool_], lambdas: Sequence[float], *, budget: Budget) -> Plan:
+    """Choose passes under the budget.
+
+    Args:
+        names: Candidate passes.
+        hits: Shape (pairs, candidates): which simulated true pairs each finds.
+        lambdas: λ of each candidate.
+        budget: Largest d and λ.
+    """
+    weights, costs = hits.astype(np.float64), np.asarray(lambdas, dtype=np.float64)
+    plans = [_greedy(weights, costs, limit=AIM * budget.d / 2, cost=cost) for cost in _PASS_COSTS]
+    chosen, gained, _ = max(plans, key=lambda plan: plan[2])
+    found = np.zeros(len(hits), dtype=bool)
+    passes = []
+    for index, gain in zip(chosen, gained, strict=True):
+        found |= hits[:, index]
+        passes.append(
+            PlannedPass(name=names[index], lambda_=float(costs[index]), gain=gain, recall=float(found.mean()))
         )
-    return Plan(passes=tuple(chosen), population=population, d=2 * spent)
+    return Plan(passes=tuple(passes), d=2 * sum(planned.lambda_ for planned in passes))
 
 
-def plan_passes(
-    subjects: Sequence[Subjects], *, budget: Budget, crowded_cell: int = 20, seed: int = 1
-) -> Plan:
+def plan_passes(subjects: Sequence[Subjects], *, budget: Budget, crowded_cell: int = 20, seed: int = 1) -> Plan:
     """Plan the passes for these extracts together.
 
     Args:
-        subjects: Each agency's subjects.
+        subjects: Each agency's subjects, in random order (`hashing.package.shuffle`).
         budget: Privacy budget.
         crowded_cell: Largest cell of one agency that takes part in a pass.
         seed: Seed of the simulated errors; the plan is a function of data and seed.
     """
-    passes = [parse_pass(name) for name in CANDIDATES]
-    names = [blocking.name for blocking in passes]
-    derived = [derive(each) for each in subjects]
-    rates = pass_rates(
-        derived, [each.version_subject for each in subjects], passes, crowded_cell=crowded_cell
+    population = sum(each.count for each in subjects)
+    kept = affordable_passes(
+        _counters(subjects), population=population, largest=budget.lambda_, crowded_cell=crowded_cell
     )
-    hits = simulated_hits(subjects, passes, seed=seed)
-    return choose(names, hits, rates, population=sum(each.count for each in subjects), budget=budget)
+    hits = simulated_hits(subjects, list(kept), seed=seed)
+    return choose([blocking.name for blocking in kept], hits, list(kept.values()), budget=budget)

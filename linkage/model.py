@@ -15,14 +15,10 @@ import duckdb
 from splink import DuckDBAPI, Linker
 
 from linkage.intake import token_table
-from schemas.scheme import COMPARISONS, TOKENS, Comparison, Pass, column
+from schemas.scheme import COMPARISONS, FAMILY, FAMILY_LEVELS, TOKENS, Comparison, Pass, column
 
 _SHIFT = 32
 """A token row is known by pass and version: `pass << 32 | version`."""
-
-PATTERN_BITS = 4
-"""Bits of a comparison in a pattern: its level number plus one (0: null)."""
-
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Parameters:
@@ -31,11 +27,13 @@ class Parameters:
     Attributes:
         m, u: comparison -> level -> probability.
         prior: P(two random subjects are the same person).
+        family: Family level -> how many times more often unrelated people are at it than single rates say.
     """
 
     m: Mapping[str, Mapping[str, float]]
     u: Mapping[str, Mapping[str, float]]
     prior: float
+    family: Mapping[str, float]
 
 
 def level_names(comparison: Comparison) -> list[str]:
@@ -89,13 +87,39 @@ def _comparison_settings(comparison: Comparison, parameters: Parameters) -> dict
     return {"output_column_name": comparison.name, "comparison_levels": levels}
 
 
+def _family_settings(parameters: Parameters) -> dict[str, Any]:
+    """The correction as a Splink comparison: only the ratio u/m counts, so both are scaled to stay below one."""
+    scale = 2 * max([1.0, *parameters.family.values()])
+    levels: list[dict[str, Any]] = [
+        {
+            "sql_condition": _level_condition(level.terms),
+            "label_for_charts": f"correction: {level.label}",
+            "m_probability": 1 / scale,
+            "u_probability": parameters.family[level.name] / scale,
+        }
+        for level in FAMILY_LEVELS
+    ]
+    levels.append(
+        {
+            "sql_condition": "ELSE",
+            "label_for_charts": "no correction",
+            "m_probability": 1 / scale,
+            "u_probability": 1 / scale,
+        }
+    )
+    return {"output_column_name": FAMILY, "comparison_levels": levels}
+
+
 def splink_settings(parameters: Parameters) -> dict[str, Any]:
     """Return the Splink settings of the model; with trained parameters this is the model file of a run."""
     return {
         "link_type": "dedupe_only",
         "unique_id_column_name": "row_id",
         "probability_two_random_records_match": parameters.prior,
-        "comparisons": [_comparison_settings(comparison, parameters) for comparison in COMPARISONS],
+        "comparisons": [
+            *(_comparison_settings(comparison, parameters) for comparison in COMPARISONS),
+            _family_settings(parameters),
+        ],
         "blocking_rules_to_generate_predictions": [],
         "retain_matching_columns": False,
         "retain_intermediate_calculation_columns": False,
@@ -144,7 +168,7 @@ def score(
 ) -> None:
     """Let Splink compare and score the pairs of `candidates` and create the table `output`.
 
-    Its columns: version_l, version_r, match_weight (log2), match_probability, and gamma_<comparison>.
+    Its columns: version_l, version_r, match_weight (log2 of the odds), match_probability.
     """
     logging.getLogger("splink").setLevel(logging.ERROR)
     make_rows(con, passes, candidates=candidates, rows="token_rows")
@@ -162,9 +186,6 @@ def score(
     linker = Linker(api.register("token_rows"), splink_settings(parameters))
     linker.table_management.register_blocked_pairs_for_predict(api.register("pair_ids"))
     predicted = linker.inference.predict(warning_mode="never").physical_name
-    gammas = ", ".join(
-        f"gamma_{comparison.name}::TINYINT AS gamma_{comparison.name}" for comparison in COMPARISONS
-    )
     con.execute(
         f"""
         CREATE TABLE {output} AS
@@ -172,18 +193,9 @@ def score(
             (row_id_l & ((1::BIGINT << {_SHIFT}) - 1))::INTEGER AS version_l,
             (row_id_r & ((1::BIGINT << {_SHIFT}) - 1))::INTEGER AS version_r,
             match_weight,
-            match_probability,
-            {gammas}
+            match_probability
         FROM {predicted}
         """
     )
     for table in (predicted, "pair_ids", "token_rows"):
         con.execute(f"DROP TABLE IF EXISTS {table}")
-
-
-def pattern_sql(prefix: str = "") -> str:
-    """Return the SQL of a pair's comparison pattern: the gammas of all comparisons in one integer."""
-    return " + ".join(
-        f"(({prefix}gamma_{comparison.name} + 1)::INTEGER << {PATTERN_BITS * place})"
-        for place, comparison in enumerate(COMPARISONS)
-    )

@@ -1,11 +1,15 @@
-"""How many people a thief of the sealed files could tell apart: the measured re-identification figure.
+"""How many people a thief of the sealed files could tell apart: the measured re-identification figures.
 
-Two records are *interchangeable* when nothing in the sealed files distinguishes them but their random numbers. The
-thief's best guess is uniform inside a class of interchangeable records, so the expected share of correct guesses,
-even with a perfect population list, is classes / records. Classes are found by colour refinement to a fixed point
-on the hypergraph of shared tokens (Weisfeiler and Leman 1968 for graphs): a record is coloured by its tokens, a token
-by the records that carry it. Refinement may leave together a few records that a stronger test would tell apart, so
-the figure can be slightly low; docs/threat-model.md says so.
+Records are *interchangeable* when nothing in the sealed files distinguishes them but their random numbers. A
+thief's best guess is uniform inside a class of interchangeable records, so the expected share of correct guesses
+is classes / records. Classes are found by colour refinement to a fixed point on the hypergraph of shared tokens
+(Weisfeiler and Leman 1968 for graphs): a record is coloured by its tokens, a token by the records that carry it.
+Refinement may leave together a few records that a stronger test would tell apart, so a figure can be slightly
+low; docs/threat-model.md says so. Two thieves are measured, neither of whom has a key:
+
+- one with a *perfect list of the people*: what tells people apart is which other people they share tokens with;
+- one who also has *every agency's records, with all their errors and gaps*: then it also counts which agencies
+  know a person and where a person's own records agree. This is the upper bound.
 """
 
 from __future__ import annotations
@@ -31,16 +35,12 @@ class Reidentification:
     """Result of the measure.
 
     Attributes:
-        records: Sealed versions.
-        classes: Classes of interchangeable versions.
-        expected: classes / records: share of records that a thief would name correctly.
-        rounds: Rounds until the classes were stable.
+        people: Share of people whom a thief with a perfect list of the people would name correctly.
+        records: Share of records that a thief who also has all agencies' records would name correctly.
     """
 
-    records: int
-    classes: int
-    expected: float
-    rounds: int
+    people: float
+    records: float
 
 
 def _mix(values: Hashes) -> Hashes:
@@ -91,42 +91,75 @@ def _presence(con: duckdb.DuckDBPyConnection, index: int, blocking: Pass) -> tup
 
 
 def _shared(
-    con: duckdb.DuckDBPyConnection, index: int, value: str | None
-) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Return (version, token id) of one token column of a pass, or of its block ids when `value` is None.
+    con: duckdb.DuckDBPyConnection, index: int, blocking: Pass, owner: str
+) -> list[tuple[NDArray[np.int64], NDArray[np.int64]]]:
+    """Return (owner, token id) of the block ids of a pass and of each of its token columns.
 
-    Only blocks of several versions count: a lone block, and the tokens in it, look like any other lone one.
+    Only blocks of several owners count: a lone block, and what is in it, looks like any other lone one.
+
+    Args:
+        con: The database of the run.
+        index: Number of the pass.
+        blocking: The pass.
+        owner: Column of the table `holders` that says whose a version is: `version` or `person`.
     """
-    token = "block" if value is None else f"hash(block, {value})"
+    columns = [column(name) for name in blocking.tokens]
     rows = con.execute(
         f"""
-        WITH sizes AS (
-            SELECT block FROM {token_table(index)} GROUP BY block HAVING count(*) > 1
+        WITH held AS (
+            SELECT holders.{owner} AS owner, tokens.* EXCLUDE (version)
+            FROM {token_table(index)} AS tokens JOIN holders USING (version)
         ),
-        shared AS (
-            SELECT t.version, {token} AS token
-            FROM {token_table(index)} AS t SEMI JOIN sizes ON sizes.block = t.block
-            WHERE {"TRUE" if value is None else f"{value} IS NOT NULL"}
+        sizes AS (
+            SELECT block FROM held GROUP BY block HAVING min(owner) <> max(owner)
         )
-        SELECT version, dense_rank() OVER (ORDER BY token) - 1 AS token FROM shared
+        SELECT held.* FROM held SEMI JOIN sizes ON sizes.block = held.block
         """
     ).fetchnumpy()
-    return np.asarray(rows["version"], dtype=np.int64), np.asarray(rows["token"], dtype=np.int64)
+    owners = np.asarray(rows["owner"], dtype=np.int64)
+    if len(owners) == 0:
+        return []
+    block = np.asarray(rows["block"], dtype=np.int64).view(np.uint64)
+    found = [(owners, np.unique(block, return_inverse=True)[1].astype(np.int64))]
+    for name in columns:
+        values = np.ma.asarray(rows[name])
+        present = ~np.ma.getmaskarray(values)
+        with np.errstate(over="ignore"):
+            key = _mix(block[present]) + values.data[present].astype(np.uint64)
+        # One owner counts once a token, however many of its versions carry it.
+        tokens = np.unique(key, return_inverse=True)[1].astype(np.int64)
+        pairs = np.unique(np.stack([owners[present], tokens], axis=1), axis=0)
+        if len(pairs):
+            found.append((pairs[:, 0], pairs[:, 1]))
+    return found
 
 
-def measure(con: duckdb.DuckDBPyConnection, passes: Sequence[Pass], *, versions: int) -> Reidentification:
-    """Measure the expected re-identification from everything the token tables show, null patterns included."""
+def _all_shared(
+    con: duckdb.DuckDBPyConnection, passes: Sequence[Pass], owner: str
+) -> list[tuple[NDArray[np.int64], NDArray[np.int64]]]:
+    return [entry for index, blocking in enumerate(passes) for entry in _shared(con, index, blocking, owner)]
+
+
+def _shown_alone(con: duckdb.DuckDBPyConnection, passes: Sequence[Pass], versions: int) -> Hashes:
+    """Return a first colour of each version: in which passes it is, and which of its tokens are present."""
     start = np.ones(versions, dtype=np.uint64)
-    incidences = []
     with np.errstate(over="ignore"):
         for index, blocking in enumerate(passes):
             version, shown = _presence(con, index, blocking)
             seen = np.zeros(versions, dtype=np.uint64)
             seen[version] = shown
             start = _mix(start * _PHI + seen)
-            incidences.append(_shared(con, index, None))
-            incidences += [_shared(con, index, column(name)) for name in blocking.tokens]
-    classes, rounds = refine(start, [entry for entry in incidences if len(entry[0])])
-    return Reidentification(
-        records=versions, classes=classes, expected=classes / versions if versions else 0.0, rounds=rounds
+    return start
+
+
+def measure(
+    con: duckdb.DuckDBPyConnection, passes: Sequence[Pass], *, versions: int, people: int
+) -> Reidentification:
+    """Measure both thieves on the token tables and the table `people` (subject, person) of the run."""
+    con.execute(
+        "CREATE TEMP TABLE holders AS SELECT version, person FROM versions JOIN people USING (subject)"
     )
+    listed, _ = refine(np.ones(people, dtype=np.uint64), _all_shared(con, passes, "person"))
+    recorded, _ = refine(_shown_alone(con, passes, versions), _all_shared(con, passes, "version"))
+    con.execute("DROP TABLE holders")
+    return Reidentification(people=listed / max(people, 1), records=recorded / max(versions, 1))

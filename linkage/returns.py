@@ -39,8 +39,8 @@ def _return_sql(agency: str, outputs: frozenset[str]) -> str:
             WHERE subjects.agency = '{agency}'
         ),
         renumbered AS (
-            SELECT person, row_number() OVER (ORDER BY hash(person, uuid())) AS shown
-            FROM (SELECT DISTINCT person FROM own)
+            SELECT person, row_number() OVER (ORDER BY lot) AS shown
+            FROM (SELECT person, any_value(uuid()) AS lot FROM own GROUP BY person)
         )
         SELECT
             own.number AS subject,
@@ -60,7 +60,7 @@ def _return_sql(agency: str, outputs: frozenset[str]) -> str:
 
 def return_table(con: duckdb.DuckDBPyConnection, agency: str, agreement: Agreement) -> pa.Table:
     """Return what goes back to `agency`, with the schema `schemas.payload.RETURN`."""
-    table = con.execute(_return_sql(agency, agreement.outputs)).to_arrow_table()
+    table = con.sql(_return_sql(agency, agreement.outputs)).to_arrow_table()
     columns = [table.column(field.name).cast(field.type) for field in RETURN]
     return pa.Table.from_arrays(columns, schema=RETURN)
 

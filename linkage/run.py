@@ -121,7 +121,8 @@ def _cluster_links(
     return found
 
 
-def _summary(result: RunResult, agreement: Agreement) -> dict[str, Any]:
+def summary_of(result: RunResult, agreement: Agreement) -> dict[str, Any]:
+    """Return what `run.json` says of a run: counts and settings, no token and no identifier."""
     lambdas = result.planned_lambda
     return {
         "run": result.run_id,
@@ -134,7 +135,8 @@ def _summary(result: RunResult, agreement: Agreement) -> dict[str, Any]:
         "privacy": {
             "d": 2 * sum(lambdas.values()),
             "lambda": dict(lambdas),
-            **asdict(result.reidentification),
+            "expected_reidentification": result.reidentification.people,
+            "expected_reidentification_with_records": result.reidentification.records,
         },
         "training": {
             "prior": result.trained.parameters.prior,
@@ -162,7 +164,7 @@ def _write_results(
     """Write what evaluation and explanation need later: numbers of subjects and weights, no token."""
     named = "JOIN subjects AS {0} ON {0}.subject = links.subject_{0}"
     pq.write_table(
-        con.execute(
+        con.sql(
             f"""
             SELECT l.agency AS agency_l, l.number AS subject_l, r.agency AS agency_r, r.number AS subject_r,
                    match_weight, match_probability, found_by
@@ -172,14 +174,14 @@ def _write_results(
         folder / "links.parquet",
     )
     pq.write_table(
-        con.execute(
+        con.sql(
             "SELECT agency, number AS subject, person FROM subjects JOIN people USING (subject)"
         ).to_arrow_table(),
         folder / "people.parquet",
     )
     model = json.dumps(splink_settings(result.trained.parameters), indent=1)
     (folder / "model.json").write_text(model + "\n", encoding="utf-8")
-    summary = json.dumps(_summary(result, agreement), indent=1)
+    summary = json.dumps(summary_of(result, agreement), indent=1)
     (folder / "run.json").write_text(summary + "\n", encoding="utf-8")
 
 
@@ -221,9 +223,6 @@ def link(
                 con, paths, agreement=agreement, unit=unit, known=known, run_id=run_id, guard=guard
             )
         subjects = sum(sender.subjects for sender in senders)
-        with stage("measure privacy"):
-            versions = sum(sender.versions for sender in senders)
-            reidentification = measure(con, agreement.passes, versions=versions)
         with stage("find candidate pairs"):
             passes = find_candidates(con, agreement.passes)
         with stage("compare, train and score"):
@@ -231,6 +230,13 @@ def link(
             links = _read_links(con)
         with stage("cluster"):
             clusters = _cluster_links(con, links, agreement, subjects)
+        with stage("measure privacy"):
+            reidentification = measure(
+                con,
+                agreement.passes,
+                versions=sum(sender.versions for sender in senders),
+                people=clusters.count,
+            )
         with stage("find multi-agency contact"):
             last = as_of or latest_contact(con) or created_at.date()
             window = find_multi_agency(

@@ -1,7 +1,8 @@
-"""Compare all candidates, train, and score: Splink compares every pair once and scores every pattern once.
+"""Compare all candidates, train, and score: Splink scores every comparison pattern once.
 
 The score of a pair depends on its comparison pattern only. So after training, Splink scores one representative
-pair of each pattern, and the others take its weight: the same result as scoring all pairs again, at no cost.
+pair of each pattern, and the others take its weight: the same result as scoring all pairs one by one (a test
+holds the two equal) for a fraction of the cost.
 """
 
 from __future__ import annotations
@@ -11,8 +12,9 @@ from typing import Any
 
 import duckdb
 
-from linkage.model import Parameters, pattern_sql, score
-from linkage.training import Trained, pool_u, prior_m, read_patterns, train
+from linkage.comparing import compare
+from linkage.model import score
+from linkage.training import Trained, read_patterns, train
 from schemas.scheme import Pass
 
 WEIGHT_DIGITS = 6
@@ -33,23 +35,17 @@ def score_candidates(
     Returns:
         The trained model.
     """
-    untrained = Parameters(m=prior_m(), u=pool_u(counted), prior=1e-6)
-    score(con, untrained, passes, candidates="candidates", output="compared")
-    patterns = read_patterns(con, compared="compared", candidates="candidates")
-    trained = train(patterns, passes, counted, subjects=subjects)
+    compare(con, passes, candidates="candidates", output="compared")
+    trained = train(read_patterns(con, compared="compared"), passes, counted, subjects=subjects)
     con.execute(
-        f"""
+        """
         CREATE TABLE representatives AS
-        WITH patterned AS (
-            SELECT version_l, version_r, {pattern_sql()} AS pattern FROM compared
-        ),
-        chosen AS (
-            SELECT min_by(version_l, (version_l, version_r)) AS version_l,
-                   min_by(version_r, (version_l, version_r)) AS version_r
-            FROM patterned
-            GROUP BY pattern
-        )
-        SELECT candidates.* FROM chosen JOIN candidates USING (version_l, version_r)
+        SELECT
+            min_by(version_l, (version_l, version_r)) AS version_l,
+            min_by(version_r, (version_l, version_r)) AS version_r,
+            min_by(pass, (version_l, version_r)) AS pass
+        FROM compared
+        GROUP BY pattern
         """
     )
     score(con, trained.parameters, passes, candidates="representatives", output="scored_patterns")
@@ -57,18 +53,16 @@ def score_candidates(
         f"""
         CREATE TABLE links AS
         WITH weights AS (
-            SELECT {pattern_sql()} AS pattern, round(match_weight, {WEIGHT_DIGITS}) AS match_weight
-            FROM scored_patterns
+            SELECT compared.pattern, round(scored_patterns.match_weight, {WEIGHT_DIGITS}) AS match_weight
+            FROM scored_patterns JOIN compared USING (version_l, version_r)
         ),
         scored AS (
             SELECT
-                least(candidates.subject_l, candidates.subject_r) AS subject_l,
-                greatest(candidates.subject_l, candidates.subject_r) AS subject_r,
+                least(compared.subject_l, compared.subject_r) AS subject_l,
+                greatest(compared.subject_l, compared.subject_r) AS subject_r,
                 weights.match_weight,
-                candidates.found_by
-            FROM compared
-            JOIN candidates USING (version_l, version_r)
-            JOIN weights ON weights.pattern = {pattern_sql("compared.")}
+                compared.found_by
+            FROM compared JOIN weights USING (pattern)
         )
         SELECT
             subject_l,

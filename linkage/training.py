@@ -18,9 +18,10 @@ import duckdb
 import numpy as np
 from numpy.typing import NDArray
 
-from linkage.model import PATTERN_BITS, Parameters, level_names, pattern_sql
+from linkage.comparing import PATTERN_BITS
+from linkage.model import Parameters, level_names
 from schemas.errors import UntrainedLevel
-from schemas.scheme import COMPARISONS, DERIVED, Comparison, Pass
+from schemas.scheme import COMPARISONS, DERIVED, FAMILY_LEVELS, Comparison, Pass
 
 Floats = NDArray[np.float64]
 
@@ -41,12 +42,14 @@ class Patterns:
     Attributes:
         codes: Shape (n,), the pattern codes.
         levels: Shape (n, comparisons): position of the level in `level_names`, -1 for null.
+        family: Shape (n,): position of the family level, -1 for none.
         found_by: Shape (n,), uint64: the passes that found the pairs.
         pairs: Shape (n,), number of pairs.
     """
 
     codes: NDArray[np.int64]
     levels: NDArray[np.int64]
+    family: NDArray[np.int64]
     found_by: NDArray[np.uint64]
     pairs: Floats
 
@@ -106,6 +109,29 @@ def pool_u(counted: Sequence[Mapping[str, Any]]) -> dict[str, dict[str, float]]:
     return pooled
 
 
+def pool_family(
+    counted: Sequence[Mapping[str, Any]], u: Mapping[str, Mapping[str, float]]
+) -> dict[str, float]:
+    """Return, by family level, how many times more often unrelated people are at it than single rates say.
+
+    The joint rate that the agencies counted, over the product of the rates of the single levels; at least 1.
+    """
+    pairs = max(sum(float(entry["pairs"]) for entry in counted), 1.0)
+
+    def comparable(name: str) -> float:
+        return max(sum(float(entry["levels"][name]["comparable"]) for entry in counted) / pairs, 1e-9)
+
+    ratios = {}
+    for level in FAMILY_LEVELS:
+        # Half a pair for a level that no agency saw, so that it is not taken for impossible.
+        joint = max(sum(float(entry["family"][level.name]) for entry in counted), 0.5)
+        born = u["dob"]["exact"] if level.twin else 1 - u["dob"]["exact"]
+        single = u["surname"][level.surname] * u["location"][level.location] * born
+        held = comparable("surname") * comparable("location") * (comparable("dob") if level.twin else 1.0)
+        ratios[level.name] = max(joint / (pairs * held * single), 1.0)
+    return ratios
+
+
 def prior_m() -> dict[str, dict[str, float]]:
     """Return the shipped m priors."""
     return {
@@ -117,15 +143,12 @@ def prior_m() -> dict[str, dict[str, float]]:
     }
 
 
-def read_patterns(con: duckdb.DuckDBPyConnection, *, compared: str, candidates: str) -> Patterns:
-    """Count the comparison patterns of `compared`, by the passes that found the pairs in `candidates`."""
+def read_patterns(con: duckdb.DuckDBPyConnection, *, compared: str) -> Patterns:
+    """Count the comparison patterns in the table `compared` (`linkage.comparing`), by the passes that found them."""
     rows = con.execute(
         f"""
-        WITH patterns AS (
-            SELECT version_l, version_r, {pattern_sql()} AS pattern FROM {compared}
-        )
         SELECT pattern, found_by, count(*) AS pairs
-        FROM patterns JOIN {candidates} USING (version_l, version_r)
+        FROM {compared}
         GROUP BY pattern, found_by
         ORDER BY pattern, found_by
         """
@@ -135,9 +158,11 @@ def read_patterns(con: duckdb.DuckDBPyConnection, *, compared: str, candidates: 
     for place, comparison in enumerate(COMPARISONS):
         gamma = ((codes >> (PATTERN_BITS * place)) & ((1 << PATTERN_BITS) - 1)) - 1
         levels[:, place] = np.where(gamma < 0, -1, len(comparison.levels) - gamma)
+    family = ((codes >> (PATTERN_BITS * len(COMPARISONS))) & ((1 << PATTERN_BITS) - 1)) - 1
     return Patterns(
         codes=codes,
         levels=levels,
+        family=np.where(family > 0, len(FAMILY_LEVELS) - family, -1),
         found_by=np.asarray(rows["found_by"], dtype=np.uint64),
         pairs=np.asarray(rows["pairs"], dtype=np.float64),
     )
@@ -255,6 +280,7 @@ def estimate_prior(
     patterns: Patterns,
     m: Mapping[str, Mapping[str, float]],
     u: Mapping[str, Mapping[str, float]],
+    family: Mapping[str, float],
     *,
     subjects: int,
 ) -> float:
@@ -263,7 +289,8 @@ def estimate_prior(
     The passes reach nearly all matches (their recall is reported), so the expected number of matches among the
     candidates, over all pairs of subjects, is the prior; it is found by fixed-point iteration.
     """
-    log_odds = np.zeros(len(patterns.levels))
+    correction = np.log(np.array([*(family[level.name] for level in FAMILY_LEVELS), 1.0]))
+    log_odds = -correction[patterns.family]
     for place, comparison in enumerate(COMPARISONS):
         log_odds += _log_factor(patterns.levels[:, place], _vector(m[comparison.name], comparison))
         log_odds -= _log_factor(patterns.levels[:, place], _vector(u[comparison.name], comparison))
@@ -295,7 +322,8 @@ def train(
     """
     u = pool_u(counted)
     m, sessions = _combine_sessions(patterns, passes, u)
-    prior = estimate_prior(patterns, m, u, subjects=subjects) if len(patterns.codes) else 1e-6
+    family = pool_family(counted, u)
+    prior = estimate_prior(patterns, m, u, family, subjects=subjects) if len(patterns.codes) else 1e-6
     for name in m:
         for level in m[name]:
             if not (0 < m[name][level] <= 1 and 0 < u[name][level] <= 1):
@@ -303,4 +331,4 @@ def train(
                     f"level {level} of comparison {name} has no probability.",
                     remedy="Check the extracts: is this identifier empty at every agency?",
                 )
-    return Trained(parameters=Parameters(m=m, u=u, prior=prior), sessions=tuple(sessions))
+    return Trained(parameters=Parameters(m=m, u=u, prior=prior, family=family), sessions=tuple(sessions))

@@ -114,7 +114,7 @@ DERIVED: dict[str, Derived] = {
         *_name_values("forename"),
         *_name_values("surname"),
         # The two names in alphabetical order: equal when forename and surname were entered the wrong way round.
-        Derived(name="name_set", fields=("forename", "surname"), domain="name_set"),
+        Derived(name="name_set", fields=("forename", "surname"), domain="name_set", bits=16),
         *_date_values(),
         Derived(name="sex.exact", fields=("sex",), domain="sex.exact", bits=16),
         *_place_values(),
@@ -199,6 +199,7 @@ COMPARISONS: tuple[Comparison, ...] = (
             _level("exact", "same forename", 0.42, ("forename.exact",)),
             _level("nickname", "nickname of the same forename", 0.03, ("forename.nickname",)),
             _level("canonical", "spelling variant of the same forename", 0.02, ("forename.canonical",)),
+            _level("swapped", "forename and surname the other way round", 0.004, ("name_set",)),
             _level("phonetic", "forenames sound alike", 0.02, ("forename.phonetic",)),
             _level(
                 "ends", "first or last three letters agree", 0.03, ("forename.first3",), ("forename.last3",)
@@ -214,12 +215,15 @@ COMPARISONS: tuple[Comparison, ...] = (
             _level("mid", "same surname, an uncommon one", 0.30, ("surname.mid",)),
             _level("exact", "same surname", 0.25, ("surname.exact",)),
             _level("canonical", "spelling variant of the same surname", 0.015, ("surname.canonical",)),
+            _level("swapped", "forename and surname the other way round", 0.004, ("name_set",)),
             _level("phonetic", "surnames sound alike", 0.015, ("surname.phonetic",)),
             _level(
                 "ends", "first or last three letters agree", 0.025, ("surname.first3",), ("surname.last3",)
             ),
             _level("initial", "same initial", 0.005, ("surname.initial",)),
         ),
+        # Swapped names are one observation of both names; the forename comparison counts it.
+        fixed_u=(("swapped", 0.004),),
     ),
     Comparison(
         name="dob",
@@ -261,12 +265,73 @@ COMPARISONS: tuple[Comparison, ...] = (
     Comparison(
         name="nhs_number",
         presence=("nhs_number.exact",),
-        levels=(_level("exact", "same NHS number", 0.98, ("nhs_number.exact",)),),
+        levels=(
+            _level(
+                "same_home",
+                "same NHS number, same home",
+                0.70,
+                ("nhs_number.exact", "uprn.exact"),
+                ("nhs_number.exact", "postcode.exact", "address.house"),
+            ),
+            _level("exact", "same NHS number", 0.28, ("nhs_number.exact",)),
+        ),
         # Random agreement of a near-unique number cannot be read off counts: nearly every repeat within an
         # agency is the same person (docs/adr/0003). 1e-7: about one chance collision in ten million pairs.
-        fixed_u=(("exact", 1e-7),),
+        # Within a home a relative's number is copied now and then: assumed for one pair of relatives in 500.
+        fixed_u=(("same_home", 2e-3), ("exact", 1e-7)),
     ),
 )
+
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class FamilyLevel:
+    """One level of the family correction.
+
+    Attributes:
+        name: Stable name.
+        label: Plain words.
+        terms: As in `Level`.
+        surname, location: Levels of these comparisons that the pair is at.
+        twin: Whether the date of birth agrees too.
+    """
+
+    name: str
+    label: str
+    terms: tuple[Term, ...]
+    surname: str
+    location: str
+    twin: bool
+
+
+_HOME: tuple[Term, ...] = (("uprn.exact",), ("postcode.exact", "address.house"))
+_NEAR: tuple[Term, ...] = (("postcode.exact",), ("address.number_street",))
+
+
+def _family_levels() -> tuple[FamilyLevel, ...]:
+    levels = []
+    for twin in (True, False):
+        for location, places, place in (("home", _HOME, "home"), ("postcode", _NEAR, "postcode or street number")):
+            for surname, part in (("rare", "rare"), ("mid", "mid"), ("exact", "canonical")):
+                born = ("dob.exact",) if twin else ()
+                levels.append(
+                    FamilyLevel(
+                        name=f"{'twin' if twin else 'family'}_{location}_{surname}",
+                        label=f"same {place} and {surname} surname" + (" and date of birth" if twin else ""),
+                        terms=tuple((f"surname.{part}", *born, *term) for term in places),
+                        surname=surname,
+                        location=location,
+                        twin=twin,
+                    )
+                )
+    return tuple(levels)
+
+
+FAMILY = "family"
+FAMILY_LEVELS: tuple[FamilyLevel, ...] = _family_levels()
+"""Relatives agree on surname and home (and twins on date of birth) far more often than chance would have two
+strangers agree on each. This correction to the other comparisons takes out what they count twice: its u is the
+ratio of the joint rate, counted by the agencies, to the product of the single rates; its m is one."""
 
 TOKENS: tuple[str, ...] = tuple(
     name for name in DERIVED if any(name in comparison.tokens for comparison in COMPARISONS)

@@ -44,9 +44,9 @@ KIND = {name: number for number, name in enumerate(KINDS)}
 _PRIVATE = {
     "single_working": 17.3,
     "single_pensioner": 12.9,
-    "couple_working": 14.2,
-    "couple_pensioner": 10.4,
-    "couple_children": 20.6,
+    "couple_working": 13.0,
+    "couple_pensioner": 11.0,
+    "couple_children": 21.2,
     "couple_adult_children": 6.6,
     "lone_parent": 6.9,
     "lone_parent_adult_children": 4.2,

@@ -369,7 +369,8 @@ def as_json(rehearsal: Rehearsal) -> dict[str, Any]:
             "d": 2 * sum(lambdas.values()),
             "d_observed": None if false is None or not result.subjects else 2 * false / result.subjects,
             "lambda": lambdas,
-            "expected_reidentification": result.reidentification.expected,
+            "expected_reidentification": result.reidentification.people,
+            "expected_reidentification_with_records": result.reidentification.records,
         },
         "multi_agency": {
             "window_months": result.window.months,

@@ -41,16 +41,16 @@ _SPELLINGS: tuple[Rule, ...] = (
     (r"(?<=[BDGJT])H", ""),
     (r"W", "V"),
     (r"Z", "S"),
-    (r"(?<=[A-Z])H(?![AEIOUY])", ""),
-    (r"(?<=[A-Z])H$", ""),
+    (r"(?<=[ABD-RT-Z])H(?![AEIOUY])", ""),
 )
 _VOWELS: tuple[Rule, ...] = (
+    (r"(?<=[B-DF-HJ-NP-TV-XZ]{2})E$|(?<=[AEIOUY]{2}[B-DF-HJ-NP-TV-XZ])E$", ""),
+    (r"(?<=[B-Z])EL(?:LE?)?$", "IL"),
     (r"^Y(?=[AOU])", "J"),
     (r"OO|OU|U", "O"),
     (r"EE|IE|EY|AY|AI|EI|EA|Y|J(?=[BCDFGKLMNPRSTV]|$)", "I"),
-    (r"AA|E", "A"),
+    (r"AA|(?<=[A-Z])E", "A"),
     (r"([A-Z])\1+", r"\1"),
-    (r"(?<=[A-Z]{3})[AI]$", ""),
 )
 
 
@@ -81,17 +81,18 @@ def nickname_table() -> dict[str, str]:
     """Name to the representative of its nickname family; names that stand for themselves are left out.
 
     Our own list decides. The `nicknames` package (Apache-2.0) adds a nickname only when all the full names it gives
-    lead to one representative, so that no chain of nicknames joins two families.
+    lead to one representative and it is no full name itself, so that no chain of nicknames joins two families.
     """
     own = _own_nicknames()
     formal: dict[str, set[str]] = {}
     for full, relation, short in nicknames_package.name_triplets():
         if relation == "has_nickname":
             formal.setdefault(short.upper(), set()).add(full.upper())
+    fulls_of_others = set().union(*formal.values())
     added = {}
     for short, fulls in formal.items():
         targets = {own.get(full, full) for full in fulls}
-        if short in own or len(targets) != 1 or not short.isalpha():
+        if short in own or short in fulls_of_others or len(targets) != 1 or not short.isalpha():
             continue
         (target,) = targets
         if target in own or target not in formal:

@@ -97,8 +97,8 @@ def rules(kind: Kind) -> Rules:
 
 def to_words(text: str, kind: Kind) -> list[str]:
     """Words of A to Z, and "/" for the signs that stand between two names."""
-    text = _SPELLED_ALIAS.sub(" AKA ", text)
-    text = _SEPARATORS.sub(" / ", text.replace("'", "").replace("`", ""))
+    text = _SPELLED_ALIAS.sub(" AKA ", text.replace("'", "").replace("`", ""))
+    text = _SEPARATORS.sub(" / ", text)
     text = _INNER.sub(lambda found: found[0].translate(_INNER_DIGITS), text)
     return _close_up(_NOT_WORD.sub(" ", text).split(), rules(kind).closing)
 

@@ -31,7 +31,7 @@ _NHS_LENGTH = 10
 # Numbers printed as examples in NHS documentation and counting sequences: nobody's own number.
 _NHS_EXAMPLES = pa.array(["1234567890", "0123456789", "9876543210", "1234567881", "9434765919", "4010232137"])
 _UPRN_LENGTH = 12  # BS 7666; GeoPlace: "up to 12 digits"
-_UPRN_EXAMPLES = pa.array(["123456789", "1234567890", "12345678910", "123456789012", "12345678", "123456"])
+_UPRN_EXAMPLES = pa.array([("1234567890123"[:size]) for size in range(5, 13)] + ["12345678910"])
 _SEPARATORS = byte_class(" -./")
 
 
