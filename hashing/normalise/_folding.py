@@ -26,6 +26,8 @@ _GENDERED: tuple[Rule, ...] = (
 )
 # Spellings of one sound in the romanisations of Polish, Russian, Arabic, Urdu, Bengali, Yoruba, Chinese.
 _SPELLINGS: tuple[Rule, ...] = (
+    (r"^MA?C(?=[A-Z]{3})", "MAK"),
+    (r"E?IGH(?!A)", "I"),
     (r"SZCZ|SHCH|SCHTSCH", "SH"),
     (r"TSCH|TCH|CZ", "CH"),
     (r"SCH(?![AEIOUY])|SZ", "SH"),
@@ -54,6 +56,10 @@ _VOWELS: tuple[Rule, ...] = (
 )
 
 
+# A shorter skeleton is too common a form to speak for a family.
+_LEAST_GUESS = 6
+
+
 def rewrite(names: Sequence[str], rules: Iterable[Rule]) -> list[str]:
     """Apply regular expressions in order to every name (A to Z, at least one letter)."""
     text = "\n".join(names)
@@ -68,7 +74,9 @@ def fold(names: Sequence[str], kind: Kind) -> list[str]:
     return rewrite(names, (*gendered, *_SPELLINGS, *_VOWELS))
 
 
-def _own_nicknames() -> dict[str, str]:
+@lru_cache(maxsize=1)
+def own_nicknames() -> dict[str, str]:
+    """Our own list: every name in it to its representative (itself, for a name that stands alone)."""
     table: dict[str, str] = {}
     for row in _words.read_csv("nicknames.csv"):
         table[row["representative"]] = row["representative"]
@@ -83,7 +91,7 @@ def nickname_table() -> dict[str, str]:
     Our own list decides. The `nicknames` package (Apache-2.0) adds a nickname only when all the full names it gives
     lead to one representative and it is no full name itself, so that no chain of nicknames joins two families.
     """
-    own = _own_nicknames()
+    own = own_nicknames()
     formal: dict[str, set[str]] = {}
     for full, relation, short in nicknames_package.name_triplets():
         if relation == "has_nickname":
@@ -112,8 +120,7 @@ def family_table(kind: Kind) -> tuple[dict[str, str], dict[str, str]]:
         written.setdefault(row["family"], family)
     folded: dict[str, str] = {}
     for name, family in zip(fold(list(written), kind), written.values(), strict=True):
-        # A short skeleton is too common a form to speak for a family.
-        if len(name) > 3:
+        if len(name) >= _LEAST_GUESS:
             folded.setdefault(name, family)
     return written, folded
 
@@ -127,10 +134,11 @@ def nickname(names: pa.StringArray) -> pa.StringArray:
 def canonical(names: pa.StringArray, kind: Kind) -> pa.StringArray:
     """The family of spellings of each name, or the name with its spelling folded."""
     written, by_fold = family_table(kind)
+    known = own_nicknames()
     listed = names.to_pylist()
-    folded = fold(listed, kind)
-    families = [
-        written.get(name) or by_fold.get(skeleton, skeleton)
-        for name, skeleton in zip(listed, folded, strict=True)
-    ]
+    families = []
+    for name, skeleton in zip(listed, fold(listed, kind), strict=True):
+        # A name that our lists know stands for what they say; only others are guessed by their skeleton.
+        guess = skeleton if name in known else by_fold.get(skeleton, skeleton)
+        families.append(written.get(name) or guess)
     return pa.array(families, pa.string())
