@@ -20,7 +20,7 @@ from schemas.errors import ChunkReordered, Corrupted, LimitExceeded, TrailingByt
 CHUNK_BYTES = 256 * 1024
 TAG_BYTES = 16
 MAX_CHUNKS = 2**20
-"""256 GiB: 2^34 AES blocks under one key, far below the bound of NIST SP 800-38D for a 2^-57 advantage."""
+"""256 GiB: 2^34 AES blocks under one key (bounds in docs/spec/package-v1.md, section 6)."""
 _FRAME = struct.Struct(">II")
 _FINAL = 1 << 31
 _FULL_FRAME = _FRAME.size + CHUNK_BYTES + TAG_BYTES

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import copy
 import json
 import pickle
@@ -9,7 +10,9 @@ import stat
 from dataclasses import replace
 from pathlib import Path
 
+import generate
 import pytest
+from package_forge import FOLDER
 
 from schemas.errors import BadSignature, IdentityError, KeyFileInvalid, WrongPassphrase, WrongRecipient
 from schemas.identity import PrivateIdentity, PublicIdentity, load_identity, load_public, save_identity
@@ -35,9 +38,22 @@ def test_saved_identity_comes_back(key_file: Path, people: People) -> None:
     assert loaded.open_sealed(people["police"].public.seal_to(b"note", info=b"x"), info=b"x") == b"note"
 
 
-def test_key_file_is_private(key_file: Path) -> None:
+def test_key_file_is_private(key_file: Path, people: People) -> None:
     """Only the owner can read a key file, and no private key stands in it in the clear."""
     assert stat.S_IMODE(key_file.stat().st_mode) == 0o600
+    raw = people["police"]._secret_bytes()
+    content = key_file.read_bytes()
+    for at in (0, 32, 96):
+        piece = raw[at : at + 30]  # 30 bytes are 40 characters of base64, whatever follows them
+        assert piece not in content
+        assert base64.b64encode(piece) not in content
+
+
+def test_known_key_file(people: People) -> None:
+    """The key file beside the vectors opens, and is made again to the byte from the same salt and nonce."""
+    path = FOLDER / "police.key"
+    assert load_identity(path, PASS).public == people["police"].public
+    assert generate.key_file(people) == path.read_bytes()
 
 
 @pytest.mark.parametrize("passphrase", [b"wrong", b"", None])

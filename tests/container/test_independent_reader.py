@@ -17,6 +17,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.asymmetric.mlkem import MLKEM768PrivateKey
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey, X25519PublicKey
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from cryptography.hazmat.primitives.kdf.argon2 import Argon2id
 
 FOLDER = Path(__file__).parents[1] / "vectors" / "package"
 KEYS: dict[str, Any] = json.loads((FOLDER / "keys.json").read_text())["identities"]
@@ -114,6 +115,18 @@ def test_good_vectors() -> None:
             assert part["sha256"] == "sha256:" + hashlib.sha256(content).hexdigest()
             at += part["length"]
         assert at + tail + 4 == len(plain)
+
+
+def test_key_file_vector() -> None:
+    """The key file opens with Argon2id and AES-256-GCM as docs/spec/keys-v1.md, section 3, says."""
+    fields = json.loads((FOLDER / "police.key").read_text())
+    protected, salt, nonce = (base64.b64decode(fields[name]) for name in ("secret", "salt", "nonce"))
+    del fields["secret"]
+    bound = json.dumps(fields, sort_keys=True, separators=(",", ":")).encode()
+    key = Argon2id(salt=salt, length=32, iterations=1, lanes=1, memory_cost=8).derive(b"correct horse")
+    raw = AESGCM(key).decrypt(nonce, protected, bound).hex()
+    police = KEYS["police"]
+    assert raw == police["signing_seed"] + police["mlkem_seed"] + police["x25519_key"]
 
 
 def test_ceremony_vector() -> None:

@@ -22,6 +22,7 @@ from hashing.ceremony import Ceremony, Contribution, check_value, combine
 from schemas.canonical import JSON, canonical_json
 from schemas.header import HEADER_BYTES, MAGIC
 from schemas.identity import PrivateIdentity
+from schemas.keyfile import encode_secret_file
 
 ARROW = "application/vnd.apache.arrow.stream"
 People = Mapping[str, PrivateIdentity]
@@ -269,9 +270,23 @@ def write_ceremony(folder: Path) -> None:
     (folder / "ceremony.json").write_text(json.dumps(known, indent=1) + "\n")
 
 
+def key_file(people: People) -> bytes:
+    """Return police's key file: passphrase `correct horse`, salt of bytes 1, nonce of bytes 2, so always the same."""
+    return encode_secret_file(
+        holds="identity",
+        secret=people["police"]._secret_bytes(),
+        public=people["police"].public.to_dict(),
+        passphrase=b"correct horse",
+        profile="tests-only",
+        salt=b"\x01" * 16,
+        nonce=b"\x02" * 12,
+    )
+
+
 if __name__ == "__main__":
     where = Path(sys.argv[1]) if len(sys.argv) > 1 else FOLDER
     if not (FOLDER / "keys.json").exists():
         make_keys(FOLDER)
     write_vectors(where, identities())
     write_ceremony(where)
+    (where / "police.key").write_bytes(key_file(identities()))
