@@ -129,11 +129,11 @@ def keyboard(text: str, source: Random) -> str:
 
 def digits(text: str, source: Random) -> str:
     """Return `text` of the same length with one digit mistyped or two neighbours transposed."""
-    places = [i for i, char in enumerate(text) if char.isdigit()]
+    places = [i for i, char in enumerate(text) if char in _DIGIT_ROW]
     if not places:
         return text
     place = places[int(source.random() * len(places))]
-    if source.random() < 0.45 and place + 1 < len(text) and text[place + 1].isdigit():
+    if source.random() < 0.45 and place + 1 < len(text) and text[place + 1] in _DIGIT_ROW:
         return text[:place] + text[place + 1] + text[place] + text[place + 2 :]
     return text[:place] + pick(_NEAR[text[place]], source) + text[place + 1 :]
 
@@ -165,7 +165,11 @@ def ocr_code(text: str, source: Random) -> str:
 
 def postcode_keyed(text: str, source: Random) -> str:
     """Return a postcode with one character mistyped, mostly in the shape of a postcode."""
-    return digits(text, source) if source.random() < 0.55 else keyboard(text, source)
+    if source.random() < 0.55:
+        return digits(text, source)
+    # A space too many or too few is no error in a postcode: mistype what is left, then part it again.
+    typed = keyboard(text.replace(" ", ""), source)
+    return f"{typed[:-3]} {typed[-3:]}" if " " in text else typed
 
 
 def initial(text: str, source: Random) -> str:
@@ -175,7 +179,7 @@ def initial(text: str, source: Random) -> str:
 
 def truncated(text: str, source: Random) -> str:
     """Return `text` cut off, as by a field that was too short."""
-    return text[: max(3, int(len(text) * (0.5 + 0.3 * source.random())))]
+    return text[: max(3, int(len(text) * (0.5 + 0.3 * source.random())))].rstrip()
 
 
 def half(text: str, source: Random) -> str:

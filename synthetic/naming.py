@@ -318,7 +318,9 @@ def draw_names(rng: np.random.Generator, members: Members, community: Ints, born
     homes = int(members.household.max()) + 1
     head = _first_of(members, ((members.role == HEAD) | (members.role == PARTNER)) & ~members.female, homes)
     with_family = elder & (head[members.household] >= 0) & (rng.random(elder.size) < 0.5)
-    birth[with_family] = now[with_family] = birth[head[members.household[with_family]]]
+    theirs = birth[head[members.household[with_family]]]
+    theirs = gendered(theirs, community[with_family], members.female[with_family])
+    birth[with_family] = now[with_family] = theirs
     _inherit(rng, members, community, birth, now)
     return Names(
         community=community,
