@@ -3,6 +3,7 @@
 from hashing.normalise.address import derive_address, normalise_address
 from hashing.normalise.dates import derive_date, normalise_date
 from hashing.normalise.fingerprint import NORMALISER_VERSION, guess_standards, normaliser_fingerprint
+from hashing.normalise.full_name import split_full_name
 from hashing.normalise.identifiers import normalise_nhs_number, normalise_uprn
 from hashing.normalise.names import alternative_names, derive_name, normalise_forename, normalise_surname
 from hashing.normalise.outcome import Normalised, Outcome
@@ -28,4 +29,5 @@ __all__ = [
     "normalise_surname",
     "normalise_uprn",
     "normaliser_fingerprint",
+    "split_full_name",
 ]
