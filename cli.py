@@ -40,7 +40,9 @@ class Commands(click.Group):
             raise
         except Exception as error:
             # The message of an unexpected error can quote a cell, so only its type and place are shown.
-            click.echo(f"Error: an unexpected {type(error).__name__} stopped the work. {_place(error)}", err=True)
+            click.echo(
+                f"Error: an unexpected {type(error).__name__} stopped the work. {_place(error)}", err=True
+            )
             ctx.exit(1)
 
 
@@ -87,7 +89,9 @@ def emit(value: Any) -> None:
 
 def json_option(command: Command) -> Command:
     """Add `--json`."""
-    return click.option("as_json", "--json", is_flag=True, help="Print one JSON object instead of text.")(command)
+    return click.option("as_json", "--json", is_flag=True, help="Print one JSON object instead of text.")(
+        command
+    )
 
 
 def out_option(help_text: str, *, required: bool = True) -> Callable[[Command], Command]:
@@ -97,7 +101,9 @@ def out_option(help_text: str, *, required: bool = True) -> Callable[[Command], 
 
 def agreement_option(*, required: bool = True) -> Callable[[Command], Command]:
     """Add `--agreement FILE`."""
-    return click.option("agreement_file", "--agreement", type=FILE, required=required, help="The agreement (YAML).")
+    return click.option(
+        "agreement_file", "--agreement", type=FILE, required=required, help="The agreement (YAML)."
+    )
 
 
 @click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
@@ -118,7 +124,9 @@ def main() -> None:
 
 
 @main.command()
-@click.option("--people", type=click.IntRange(200), default=20_000, show_default=True, help="Residents to invent.")
+@click.option(
+    "--people", type=click.IntRange(200), default=20_000, show_default=True, help="Residents to invent."
+)
 @click.option("--seed", type=int, default=1, show_default=True, help="Same seed, same people.")
 @click.option("--out", type=FOLDER, default=Path("demo"), show_default=True, help="Folder to create.")
 @json_option
@@ -181,13 +189,22 @@ def _show_rehearsal(rehearsal: Any, report: Path | None, *, as_json: bool) -> No
 
 @main.command()
 @click.argument("folder", type=FOLDER)
-@click.option("--people", type=click.IntRange(1), default=20_000, show_default=True, help="Residents to invent.")
+@click.option(
+    "--people", type=click.IntRange(1), default=20_000, show_default=True, help="Residents to invent."
+)
 @click.option("--seed", type=int, default=1, show_default=True, help="Same seed, same bytes.")
 @click.option("--profile", default="typical", show_default=True, help="Error profile: low, typical or poor.")
 @click.option(
-    "file_format", "--format", type=click.Choice(["csv", "parquet"]), default="csv", show_default=True, help="Files."
+    "file_format",
+    "--format",
+    type=click.Choice(["csv", "parquet"]),
+    default="csv",
+    show_default=True,
+    help="Files.",
 )
-@click.option("--agency", "agencies", multiple=True, help="Agency to include (repeat) [default: five of them].")
+@click.option(
+    "--agency", "agencies", multiple=True, help="Agency to include (repeat) [default: five of them]."
+)
 @click.option("--as-of", type=DAY, default="2026-06-30", show_default=True, help="Last day of the contacts.")
 @click.option("--describe", is_flag=True, help="Also write describe.html, plots beside public figures.")
 @json_option
@@ -283,7 +300,9 @@ def keys_show(file: Path, public: bool) -> None:
         identity = load_public(file)
     except KeyFileInvalid:
         secret = load_secret(file, passphrase("the linkage secret"))
-        click.echo(f"Linkage secret of epoch {secret.ceremony.epoch}, for {', '.join(secret.ceremony.parties)}.")
+        click.echo(
+            f"Linkage secret of epoch {secret.ceremony.epoch}, for {', '.join(secret.ceremony.parties)}."
+        )
         click.echo(f"Usable from {secret.ceremony.starts_on} to {secret.ceremony.expires_on}.")
         click.echo(f"Check value: {check_value(secret)}")
         return
@@ -310,9 +329,15 @@ def _ceremony(agreement: Any, epoch: int, starts: datetime | None, days: int) ->
 def ceremony_options(command: Command) -> Command:
     """Add the options that all agencies of a ceremony must give alike."""
     for option in (
-        click.option("--days", type=click.IntRange(1, 366), default=366, show_default=True, help="Life of the secret."),
-        click.option("--starts", type=DAY, help="First day of the secret [default: first day of the agreement]."),
-        click.option("--epoch", type=click.IntRange(1), default=1, show_default=True, help="1, then 2 … at rotation."),
+        click.option(
+            "--days", type=click.IntRange(1, 366), default=366, show_default=True, help="Life of the secret."
+        ),
+        click.option(
+            "--starts", type=DAY, help="First day of the secret [default: first day of the agreement]."
+        ),
+        click.option(
+            "--epoch", type=click.IntRange(1), default=1, show_default=True, help="1, then 2 … at rotation."
+        ),
         click.option("key_file", "--key", type=FILE, required=True, help="Your agency's key file."),
         agreement_option(),
     ):
@@ -323,9 +348,17 @@ def ceremony_options(command: Command) -> Command:
 @keys.command("contribute")
 @ceremony_options
 @click.option("--folder", type=FOLDER, required=True, help="Folder that the agencies exchange files through.")
-@click.option("--own", type=FILE, required=True, help="Your contribution, kept by you until the secret is combined.")
+@click.option(
+    "--own", type=FILE, required=True, help="Your contribution, kept by you until the secret is combined."
+)
 def keys_contribute(
-    agreement_file: Path, key_file: Path, epoch: int, starts: datetime | None, days: int, folder: Path, own: Path
+    agreement_file: Path,
+    key_file: Path,
+    epoch: int,
+    starts: datetime | None,
+    days: int,
+    folder: Path,
+    own: Path,
 ) -> None:
     """Take part in a ceremony: first commit, then (run again when all have committed) reveal.
 
@@ -406,9 +439,13 @@ def agreement() -> None:
 
 @agreement.command("new")
 @click.option("--party", "parties", multiple=True, required=True, help="Agency id, or id=type (repeat).")
-@click.option("--keys", "key_files", multiple=True, type=FILE, help="Key file whose public keys to put in (repeat).")
+@click.option(
+    "--keys", "key_files", multiple=True, type=FILE, help="Key file whose public keys to put in (repeat)."
+)
 @click.option("--unit", default="linkage-unit", show_default=True, help="Id of the linkage unit.")
-@click.option("--id", "agreement_id", default="draft-agreement", show_default=True, help="Id of the agreement.")
+@click.option(
+    "--id", "agreement_id", default="draft-agreement", show_default=True, help="Id of the agreement."
+)
 @out_option("Agreement to create.")
 def agreement_new(
     parties: tuple[str, ...], key_files: tuple[Path, ...], unit: str, agreement_id: str, out: Path
@@ -464,7 +501,9 @@ def agreement_check(file: Path, as_json: bool) -> None:
     if as_json:
         emit(facts)
         return
-    click.echo(f"{file} is a well-formed agreement: {checked.id} version {checked.version} ({facts['status']}).")
+    click.echo(
+        f"{file} is a well-formed agreement: {checked.id} version {checked.version} ({facts['status']})."
+    )
     click.echo(f"Parties: {', '.join(party.id for party in checked.parties)}. Passes: {len(checked.passes)}.")
     click.echo(f"Digest: {checked.digest}")
 
@@ -487,9 +526,13 @@ def agency_options(command: Command) -> Command:
 @main.command()
 @click.argument("extract", type=FILE)
 @agency_options
-@click.option("--run", "run_id", required=True, help="Id of the run, the same at every agency, new for each run.")
+@click.option(
+    "--run", "run_id", required=True, help="Id of the run, the same at every agency, new for each run."
+)
 @out_option("Package to create for the linkage unit, for example police.tally.")
-@click.option("--crosswalk", type=FILE, required=True, help="File to create that stays with you until you open.")
+@click.option(
+    "--crosswalk", type=FILE, required=True, help="File to create that stays with you until you open."
+)
 @json_option
 def seal(
     extract: Path,
@@ -574,7 +617,14 @@ def open_command(
         out=out,
     )
     if as_json:
-        emit({"people": opened.people, "rows": opened.table.num_rows, "as_of": opened.as_of, "run": opened.run_id})
+        emit(
+            {
+                "people": opened.people,
+                "rows": opened.table.num_rows,
+                "as_of": opened.as_of,
+                "run": opened.run_id,
+            }
+        )
     else:
         click.echo(
             f"{opened.people:,} of your people were in contact with several agencies in the {opened.months} months "
@@ -591,7 +641,9 @@ def open_command(
 @click.option("key_file", "--key", type=FILE, required=True, help="The linkage unit's key file.")
 @click.option("--run", "run_id", help="Id of the run [default: that of the first package].")
 @click.option("--as-of", type=DAY, help="Last day of the window [default: the day of the latest contact].")
-@click.option("--register", type=FILE, help="Register of packages already taken in; keeps replays out across runs.")
+@click.option(
+    "--register", type=FILE, help="Register of packages already taken in; keeps replays out across runs."
+)
 @click.option("--out", type=FOLDER, required=True, help="Run folder to create.")
 @json_option
 def link_command(

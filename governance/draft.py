@@ -108,7 +108,7 @@ def draft_agreement(
             "crowded_cell": 20,
             "passes": list(passes),
         },
-        "matching": {"threshold": 0.9, "review_from": 0.5, "largest_cluster": 50},
+        "matching": {"threshold": 0.5, "review_from": 0.1, "largest_cluster": 50},
         "retention": [
             {"artefact": "package", "days": 30},
             {"artefact": "run", "days": 30},

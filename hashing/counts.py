@@ -74,6 +74,11 @@ class PairCounter:
         keys, size = combine([self._codes[name][rows] for name in names])
         return np.bincount(keys, minlength=size)
 
+    @property
+    def names(self) -> frozenset[str]:
+        """The derived values that are held."""
+        return frozenset(self._codes)
+
     def codes(self, name: str) -> NDArray[np.int32]:
         """Return the codes of a derived value; all missing when it is not held."""
         return self._codes.get(name, np.full(self.rows, -1, dtype=np.int32))
@@ -127,6 +132,11 @@ def level_pairs(counter: PairCounter, comparison: Comparison) -> dict[str, int]:
         upto = counter.agreeing(seen)
         counts[level.name] = upto - before
         before = upto
+    rare = f"{comparison.name}.rare"
+    if rare in counter.names:
+        # A name that one person bears makes no pair, but is not impossible to meet again: at another agency it is
+        # borne once in about as many. So the rare level counts n²/2 instead of n(n-1)/2 for each of its names.
+        counts["rare"] += len(counter.complete([rare])) // 2
     return counts
 
 
@@ -233,7 +243,11 @@ def pass_pairs(counter: PairCounter, parts: Sequence[str], *, crowded_cell: int)
 
 
 def counts_of(
-    derived: Mapping[str, Coded], version_subject: NDArray[np.int32], passes: Sequence[Pass], *, crowded_cell: int
+    derived: Mapping[str, Coded],
+    version_subject: NDArray[np.int32],
+    passes: Sequence[Pass],
+    *,
+    crowded_cell: int,
 ) -> dict[str, object]:
     """Return the aggregates that an agency ships: pairs by comparison level, and pairs by pass.
 

@@ -61,7 +61,9 @@ AIM = 0.75
 SAMPLE = 6000
 """Simulated true pairs."""
 
-MOST_PASSES = 28
+MOST_PASSES = 30
+"""Most passes of a plan: about 45 bytes of tokens a subject each."""
+
 SMALLEST_GAIN = 5e-5
 """A pass must add at least this much expected recall."""
 
@@ -69,7 +71,7 @@ DOUBT = 0.35
 """Chance that a pass misses a pair which the simulation says it finds: real errors are not quite the simulated
 ones, and they come together. It makes a pair that several passes find worth more than one that hangs by a thread."""
 
-COUNTED = 30_000
+COUNTED = 15_000
 """Most versions that planning counts: enough to tell a λ of 0.05 at a million records, and quick."""
 
 _PASS_COSTS = (1e-4, 5e-4, 2e-3, 5e-3)
@@ -111,14 +113,15 @@ class Plan:
     d: float
 
 
-def _counters(subjects: Sequence[Subjects]) -> list[PairCounter]:
+def _counters(subjects: Sequence[Subjects], random: np.random.Generator) -> list[PairCounter]:
     sizes = np.array([len(each.version_subject) for each in subjects])
     share = min(1.0, COUNTED / max(int(sizes.sum()), 1))
     counters = []
     for each in subjects:
         derived = derive(each)
         rows = independent_rows(derived, each.version_subject)
-        rows = rows[: max(int(len(rows) * share), min(len(rows), 1000))]
+        if share < 1:
+            rows = random.choice(rows, size=max(int(len(rows) * share), min(len(rows), 1000)), replace=False)
         counters.append(PairCounter({name: coded.take(rows) for name, coded in derived.items()}))
     return counters
 
@@ -150,9 +153,10 @@ def affordable_passes(
     return kept
 
 
-def simulated_hits(subjects: Sequence[Subjects], passes: Sequence[Pass], *, seed: int) -> NDArray[np.bool_]:
+def simulated_hits(
+    subjects: Sequence[Subjects], passes: Sequence[Pass], *, random: np.random.Generator
+) -> NDArray[np.bool_]:
     """Return, shape (pairs, passes), which simulated true pairs each pass finds."""
-    random = np.random.default_rng(seed)
     original, copied = perturb(subjects, sample=SAMPLE, errors=ERRORS, random=random)
     left, right = derive(original), derive(copied)
     rows = len(original.version_subject)
@@ -182,7 +186,9 @@ def _greedy(
     """Choose passes by expected recall gained per unit of λ and cost; return them, their gains and what is found."""
     missed = np.ones(len(weights))  # chance that each pair is still not found
     allowed = np.ones(len(lambdas), dtype=bool)
-    spent, chosen, gained = 0.0, [], []
+    spent = 0.0
+    chosen: list[int] = []
+    gained: list[float] = []
     while len(chosen) < MOST_PASSES:
         gains = (1 - DOUBT) * (missed @ weights) / len(weights)
         affordable = allowed & (spent + lambdas <= limit) & (gains >= SMALLEST_GAIN)
@@ -197,7 +203,9 @@ def _greedy(
     return chosen, gained, float(1 - missed.mean())
 
 
-def choose(names: Sequence[str], hits: NDArray[np.bool_], lambdas: Sequence[float], *, budget: Budget) -> Plan:
+def choose(
+    names: Sequence[str], hits: NDArray[np.bool_], lambdas: Sequence[float], *, budget: Budget
+) -> Plan:
     """Choose passes under the budget.
 
     Args:
@@ -219,18 +227,21 @@ def choose(names: Sequence[str], hits: NDArray[np.bool_], lambdas: Sequence[floa
     return Plan(passes=tuple(passes), d=2 * sum(planned.lambda_ for planned in passes))
 
 
-def plan_passes(subjects: Sequence[Subjects], *, budget: Budget, crowded_cell: int = 20, seed: int = 1) -> Plan:
+def plan_passes(
+    subjects: Sequence[Subjects], *, budget: Budget, crowded_cell: int = 20, seed: int = 1
+) -> Plan:
     """Plan the passes for these extracts together.
 
     Args:
-        subjects: Each agency's subjects, in random order (`hashing.package.shuffle`).
+        subjects: Each agency's subjects.
         budget: Privacy budget.
         crowded_cell: Largest cell of one agency that takes part in a pass.
         seed: Seed of the simulated errors; the plan is a function of data and seed.
     """
     population = sum(each.count for each in subjects)
+    random = np.random.default_rng(seed)
     kept = affordable_passes(
-        _counters(subjects), population=population, largest=budget.lambda_, crowded_cell=crowded_cell
+        _counters(subjects, random), population=population, largest=budget.lambda_, crowded_cell=crowded_cell
     )
-    hits = simulated_hits(subjects, list(kept), seed=seed)
+    hits = simulated_hits(subjects, list(kept), random=random)
     return choose([blocking.name for blocking in kept], hits, list(kept.values()), budget=budget)

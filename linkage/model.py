@@ -20,6 +20,7 @@ from schemas.scheme import COMPARISONS, FAMILY, FAMILY_LEVELS, TOKENS, Compariso
 _SHIFT = 32
 """A token row is known by pass and version: `pass << 32 | version`."""
 
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Parameters:
     """What is estimated: m and u probabilities by comparison and level ("else" is the last), and the prior.

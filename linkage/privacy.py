@@ -19,6 +19,7 @@ from dataclasses import dataclass
 
 import duckdb
 import numpy as np
+import pyarrow as pa
 from numpy.typing import NDArray
 
 from linkage.intake import token_table
@@ -90,6 +91,12 @@ def _presence(con: duckdb.DuckDBPyConnection, index: int, blocking: Pass) -> tup
     return np.asarray(rows["version"], dtype=np.int64), np.asarray(rows["shown"]).astype(np.uint64)
 
 
+def _dense(values: Hashes) -> tuple[NDArray[np.int64], int]:
+    """Return dense codes of `values` and how many distinct ones there are."""
+    encoded = pa.array(values).dictionary_encode()
+    return encoded.indices.to_numpy().astype(np.int64), len(encoded.dictionary)
+
+
 def _shared(
     con: duckdb.DuckDBPyConnection, index: int, blocking: Pass, owner: str
 ) -> list[tuple[NDArray[np.int64], NDArray[np.int64]]]:
@@ -120,17 +127,17 @@ def _shared(
     if len(owners) == 0:
         return []
     block = np.asarray(rows["block"], dtype=np.int64).view(np.uint64)
-    found = [(owners, np.unique(block, return_inverse=True)[1].astype(np.int64))]
+    found = [(owners, _dense(block)[0])]
     for name in columns:
         values = np.ma.asarray(rows[name])
         present = ~np.ma.getmaskarray(values)
         with np.errstate(over="ignore"):
             key = _mix(block[present]) + values.data[present].astype(np.uint64)
+        tokens, size = _dense(key)
         # One owner counts once a token, however many of its versions carry it.
-        tokens = np.unique(key, return_inverse=True)[1].astype(np.int64)
-        pairs = np.unique(np.stack([owners[present], tokens], axis=1), axis=0)
-        if len(pairs):
-            found.append((pairs[:, 0], pairs[:, 1]))
+        pairs = np.unique(owners[present] * size + tokens)
+        if size:
+            found.append((pairs // size, pairs % size))
     return found
 
 

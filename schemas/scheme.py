@@ -94,7 +94,9 @@ def _date_values() -> tuple[Derived, ...]:
 
 def _place_values() -> tuple[Derived, ...]:
     def place(name: str, *implies: str, bits: int = 16) -> Derived:
-        return Derived(name=name, fields=(name.split(".", maxsplit=1)[0],), domain=name, implies=implies, bits=bits)
+        return Derived(
+            name=name, fields=(name.split(".", maxsplit=1)[0],), domain=name, implies=implies, bits=bits
+        )
 
     return (
         place("postcode.exact", "postcode.sector", "postcode.district"),
@@ -283,7 +285,6 @@ COMPARISONS: tuple[Comparison, ...] = (
 )
 
 
-
 @dataclass(frozen=True, kw_only=True, slots=True)
 class FamilyLevel:
     """One level of the family correction.
@@ -311,7 +312,10 @@ _NEAR: tuple[Term, ...] = (("postcode.exact",), ("address.number_street",))
 def _family_levels() -> tuple[FamilyLevel, ...]:
     levels = []
     for twin in (True, False):
-        for location, places, place in (("home", _HOME, "home"), ("postcode", _NEAR, "postcode or street number")):
+        for location, places, place in (
+            ("home", _HOME, "home"),
+            ("postcode", _NEAR, "postcode or street number"),
+        ):
             for surname, part in (("rare", "rare"), ("mid", "mid"), ("exact", "canonical")):
                 born = ("dob.exact",) if twin else ()
                 levels.append(

@@ -307,6 +307,7 @@ def rehearse(
                 plan = plan_passes(list(subjects.values()), budget=_draft_budget())
             agreement = _drafted(inputs, public, standards, plan, today)
         (work / "agreement.yaml").write_text(agreement_yaml(agreement.document), encoding="utf-8")
+        subjects = {name: shuffle(each) for name, each in subjects.items()}
         secret, run_id = secrets.token_bytes(32), f"rehearsal-{now:%Y%m%dt%H%M%S}-{secrets.token_hex(4)}"
         seals = _seal_all(subjects, work, agreement, identities, secret, run_id, now, stages)
         (work / "unit").mkdir()

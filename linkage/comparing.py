@@ -1,0 +1,74 @@
+"""Compare all candidates: one comparison pattern a pair, straight from the token tables of its pass.
+
+The conditions are those of the Splink model (`linkage.model`), written for one pass at a time so that values fixed
+by the pass drop out and no joint token table has to be built. A test holds the result equal to Splink's own
+comparison of the same pairs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import duckdb
+
+from linkage.intake import token_table
+from linkage.model import gamma_of
+from schemas.scheme import COMPARISONS, FAMILY_LEVELS, Comparison, Pass, column
+
+PATTERN_BITS = 4
+"""Bits of a comparison in a pattern: its gamma plus one (0: null)."""
+
+
+def _agree(name: str, fixed: frozenset[str]) -> str:
+    return "TRUE" if name in fixed else f"l.{column(name)} = r.{column(name)}"
+
+
+def _both(name: str, fixed: frozenset[str]) -> str:
+    return "TRUE" if name in fixed else f"(l.{column(name)} IS NOT NULL AND r.{column(name)} IS NOT NULL)"
+
+
+def _gamma(comparison: Comparison, fixed: frozenset[str]) -> str:
+    """Return the CASE expression of a comparison's gamma: -1 null, 0 else, larger is stronger."""
+    present = " OR ".join(_both(name, fixed) for name in comparison.presence)
+    whens = [f"WHEN NOT ({present}) THEN -1"]
+    for position, level in enumerate(comparison.levels):
+        terms = " OR ".join(
+            "(" + " AND ".join(_agree(name, fixed) for name in term) + ")" for term in level.terms
+        )
+        whens.append(f"WHEN {terms} THEN {gamma_of(comparison, position)}")
+    return "CASE " + " ".join(whens) + " ELSE 0 END"
+
+
+def _family_gamma(fixed: frozenset[str]) -> str:
+    whens = []
+    for position, level in enumerate(FAMILY_LEVELS):
+        terms = " OR ".join(
+            "(" + " AND ".join(_agree(name, fixed) for name in term) + ")" for term in level.terms
+        )
+        whens.append(f"WHEN {terms} THEN {len(FAMILY_LEVELS) - position}")
+    return "CASE " + " ".join(whens) + " ELSE 0 END"
+
+
+def compare(con: duckdb.DuckDBPyConnection, passes: Sequence[Pass], *, candidates: str, output: str) -> None:
+    """Create the table `output`: the rows of `candidates` with their `pattern`.
+
+    A pattern holds the gammas of all comparisons and of the family correction, `PATTERN_BITS` each, the first
+    comparison in the lowest bits.
+    """
+    con.execute(f"CREATE TABLE {output} AS SELECT *, 0::INTEGER AS pattern FROM {candidates} LIMIT 0")
+    for index, blocking in enumerate(passes):
+        gammas = [_gamma(comparison, blocking.fixed) for comparison in COMPARISONS]
+        gammas.append(_family_gamma(blocking.fixed))
+        pattern = " + ".join(
+            f"((({gamma}) + 1)::INTEGER << {PATTERN_BITS * place})" for place, gamma in enumerate(gammas)
+        )
+        con.execute(
+            f"""
+            INSERT INTO {output}
+            SELECT pair.*, {pattern} AS pattern
+            FROM {candidates} AS pair
+            JOIN {token_table(index)} AS l ON l.version = pair.version_l
+            JOIN {token_table(index)} AS r ON r.version = pair.version_r
+            WHERE pair.pass = {index}
+            """
+        )
