@@ -3,9 +3,9 @@
     python benchmarks/bench_synth.py --people 1000000
     python benchmarks/bench_synth.py --people 10000000 --format parquet
 
-Prints one JSON object: wall seconds, CPU seconds of all processes, the largest sum of resident memory of the main process
-and its workers (sampled four times a second), rows, references and bytes. Targets: 1 million people with their contacts in
-at most 60 seconds and 4 GB on two cores; 10 million streamed to Parquet in memory that does not grow.
+Prints one JSON object: wall seconds, CPU seconds of all processes, the largest sum of resident memory of the main
+process and its workers (sampled four times a second), rows, references and bytes. Targets: 1 million people with their
+contacts in at most 60 seconds and 4 GB on two cores; 10 million streamed to Parquet in memory that does not grow.
 """
 
 from __future__ import annotations

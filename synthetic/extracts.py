@@ -48,10 +48,15 @@ def _workers(agency: str, seed: int) -> Strings:
     return np.array([f"{faker.name()}, {team} duty desk, 01632 960{n:03d}" for n in range(WORKERS)], object)
 
 
+@cache
+def _date_text(day: int, form: str) -> str:
+    return "" if day == NO_DATE else (_EPOCH + timedelta(days=day)).strftime(form)
+
+
 def _dates(days: Ints, form: str) -> Strings:
     values, back = np.unique(days, return_inverse=True)
-    texts = ["" if day == NO_DATE else (_EPOCH + timedelta(days=int(day))).strftime(form) for day in values]
-    return np.array(texts, dtype=object)[back]
+    texts: Strings = np.array([_date_text(day, form) for day in values.tolist()], dtype=object)[back]
+    return texts
 
 
 def _styled(values: Strings, style: str, width: int | None) -> Strings:

@@ -200,7 +200,7 @@ def _three_generations(rng: np.random.Generator, kind: int, homes: Ints) -> list
 def _foster(rng: np.random.Generator, kind: int, homes: Ints) -> list[Members]:
     adults = _couple(rng, kind, homes, rng.uniform(38, 63, homes.size))
     many = np.repeat(homes, rng.choice([1, 2, 3], size=homes.size, p=[0.55, 0.35, 0.10]))
-    # Looked-after children are older than children at large: 39% are 10 to 15, 26% are 16 or over (DfE 2024).
+    # Looked-after children are older than children at large: 38% are 10 to 15, 27% are 16 or over (DfE 2024).
     fostered = _people(kind, many, FOSTERED, 18 * rng.beta(1.7, 1.0, many.size), rng.random(many.size) < 0.44)
     return [*adults, fostered]
 

@@ -12,8 +12,10 @@ from synthetic.naming import Names, birth_surnames, draw_forenames
 from synthetic.people import HISTORY_YEARS, MOVES, NEVER, NOWHERE, YEAR, People, take
 from synthetic.pools import Strings
 
-# Moves a year. Private renters 22%, social 6%, owners 3.5% (DLUHC, English Housing Survey 2022-23, recent movers).
-_TENURES = (("own", 0.63, 0.035), ("social", 0.17, 0.06), ("rent", 0.20, 0.22))
+# Tenure: 65% own, 16% rent socially, 19% privately (DLUHC, English Housing Survey 2022-23, headline report). Moves
+# a year from the shares resident for less than three years, 14%, 17% and 50% (the same survey 2021-22, household
+# moves): -ln(1 - share) / 3.
+_TENURES = (("own", 0.65, 0.050), ("social", 0.16, 0.062), ("rent", 0.19, 0.231))
 # One looked-after child in ten had three or more placements in the year (DfE 2024); the other rates are assumed.
 _PERSONAL_MOVES = {
     "looked_after": 0.55,

@@ -57,8 +57,9 @@ _BRITISH_FORENAME = {
     "chinese": (0.10, 0.55),
     "iberian": (0.02, 0.20),
 }
-# Wives who take the husband's surname. British: about 90% of women (Duncan, Ellingsæter and Carter 2020, UK survey
-# data of 2016). The others: the customs of the naming system, shares assumed.
+# Wives who take the husband's surname. British: almost 90% of married women (survey of 2016 cited by Duncan,
+# Ellingsæter and Carter, "Understanding tradition", Sociological Research Online 2020). The others: the customs of the naming
+# system, shares assumed.
 _TAKES_HUSBANDS = {
     "british": 0.88,
     "irish_scottish": 0.82,
