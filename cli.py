@@ -463,7 +463,7 @@ def agreement_new(
     _refuse_existing(out)
     found = [load_public(path) for path in key_files]
     document = draft_agreement(
-        parties=dict((name, kind or name) for name, _, kind in (party.partition("=") for party in parties)),
+        parties={name: kind or name for name, _, kind in (party.partition("=") for party in parties)},
         passes=DEFAULT_PASSES,
         today=datetime.now(UTC).date(),
         identities={identity.party: identity for identity in found},

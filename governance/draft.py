@@ -11,6 +11,34 @@ from ruamel.yaml import YAML
 
 from schemas.identity import PublicIdentity
 
+DEFAULT_PASSES: tuple[str, ...] = (
+    "nhs_number",
+    "dob+forename.canonical+surname.canonical",
+    "dob+forename.phonetic+surname.first3",
+    "dob+forename.first3+surname.phonetic",
+    "dob+name_set",
+    "dob+surname.canonical+sex",
+    "dob+forename.canonical+sex",
+    "dob+forename.initial+postcode",
+    "dob+postcode+sex",
+    "dob+forename.last3+surname.last3",
+    "dob.swap+forename.canonical+surname.canonical",
+    "dob.month_year+forename.canonical+surname.canonical",
+    "dob.day_year+forename.canonical+surname.canonical",
+    "dob.day_month+forename.canonical+surname.canonical",
+    "dob.month_year+forename.initial+surname.canonical+postcode.district",
+    "dob.day_month+forename.first3+postcode",
+    "dob.day_year+uprn+sex",
+    "dob.year+name_set+postcode.district",
+    "dob.year+forename.phonetic+address.number_street",
+    "name_set+postcode",
+    "forename.canonical+surname.canonical+address.number_street",
+    "forename.phonetic+surname.last3+uprn",
+    "forename.first3+surname.first3+postcode",
+)
+"""Strong passes that suit most extracts of a Family Help Team area (up to 300,000 people). A plan made for the
+agencies' own data is better; `tallystick rehearse` makes one."""
+
 _NECESSITY = {
     "ref": "So that an agency finds its own record again; it never leaves the agency in the clear.",
     "forename": "To tell members of one household apart.",
@@ -120,11 +148,21 @@ def draft_agreement(
     }
 
 
+def keys_yaml(identity: PublicIdentity) -> str:
+    """Return the public keys of a party as they stand in its entry of an agreement."""
+    yaml = YAML()
+    yaml.width = 5000
+    stream = io.StringIO()
+    shown = {name: text for name, text in identity.to_dict().items() if name != "party"}
+    yaml.dump({"keys": shown}, stream)
+    return stream.getvalue()
+
+
 def agreement_yaml(document: Mapping[str, Any]) -> str:
     """Return `document` as YAML with a note on top of what it is."""
     yaml = YAML()
     yaml.default_flow_style = False
-    yaml.width = 110
+    yaml.width = 5000  # a folded key would be hard to compare by eye
     stream = io.StringIO()
     yaml.dump(dict(document), stream)
     head = (

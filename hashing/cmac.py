@@ -61,7 +61,7 @@ class BatchCmac:
         # update_into asks for room for one block less a byte beyond the output.
         out = np.empty(size + _BLOCK - 1, dtype=np.uint8)
         if size:
-            self._encryptor.update_into(memoryview(source).cast("B"), memoryview(out))
+            self._encryptor.update_into(source.view(np.uint8).reshape(-1).data, out.data)
         return out[:size].view(np.uint64).reshape(-1, 2)
 
     def mac(self, message: Sequence[Blocks]) -> Blocks:

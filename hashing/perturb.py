@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 import pyarrow as pa
+from numpy.typing import NDArray
 
 from hashing.coding import Coded, encode
 from hashing.subjects import Subjects
@@ -128,9 +129,10 @@ class _Copies:
                 forename[row], surname[row] = surname[row], forename[row]
 
 
-def _texts(coded: Coded, rows: np.ndarray) -> Column:
+def _texts(coded: Coded, rows: NDArray[np.int64]) -> Column:
     codes = coded.codes[rows]
-    return coded.values.take(pa.array(codes, mask=codes < 0)).to_pylist()
+    texts: Column = coded.values.take(pa.array(codes, mask=codes < 0)).to_pylist()
+    return texts
 
 
 def _sampled(subjects: Sequence[Subjects], sample: int, random: np.random.Generator) -> dict[str, Column]:
@@ -188,9 +190,11 @@ def perturb(
     copies.edit("uprn", errors.number_typo, _digit_typo)
     gaps = _sampled(subjects, sample, random)
     order = random.permutation(sample)
-    for field, column in copies.columns.items():
-        missing = gaps[field]
-        copies.columns[field] = [
-            None if missing[int(order[row])] is None else text for row, text in enumerate(column)
+    copied = {
+        field: [
+            None if gaps[field][row] is None else text
+            for row, text in zip(order.tolist(), column, strict=True)
         ]
-    return _as_subjects(originals, subjects[0]), _as_subjects(copies.columns, subjects[0])
+        for field, column in copies.columns.items()
+    }
+    return _as_subjects(originals, subjects[0]), _as_subjects(copied, subjects[0])

@@ -284,9 +284,9 @@ def collapse(
                 field, extract.columns[field], mapping, standards, today
             )
     anything = np.zeros(extract.rows, dtype=bool)
-    for name in normalised:
+    for name, coded in normalised.items():
         if name != "sex":
-            anything |= normalised[name].codes >= 0
+            anything |= coded.codes >= 0
     rows = np.flatnonzero(has_ref)
     if len(rows) == 0 or not anything[rows].any():
         raise ExtractError(

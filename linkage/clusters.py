@@ -34,7 +34,8 @@ class Clusters:
 
 def _components(left: Ints, right: Ints, subjects: int) -> Ints:
     graph = coo_array((np.ones(len(left), dtype=np.int8), (left, right)), shape=(subjects, subjects))
-    return connected_components(graph, directed=False)[1].astype(np.int64)
+    component: Ints = connected_components(graph, directed=False)[1].astype(np.int64)
+    return component
 
 
 def _cut_oversized(left: Ints, right: Ints, weight: Floats, subjects: int, largest: int) -> NDArray[np.bool_]:
@@ -86,7 +87,8 @@ def cluster(
     """Cluster subjects into people.
 
     Args:
-        left, right: Subjects of each link.
+        left: One subject of each link.
+        right: The other one.
         weight: Match weight of each link.
         probability: Match probability of each link.
         subjects: Number of subjects.

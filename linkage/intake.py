@@ -155,7 +155,8 @@ def _take_in(
         "versions",
         VERSIONS,
         f"INSERT INTO versions SELECT {first_version} + row_number() OVER () - 1 + "
-        f"(SELECT count(*) FROM versions WHERE version >= {first_version}), subject + {first_subject} FROM incoming",
+        f"(SELECT count(*) FROM versions WHERE version >= {first_version}), "
+        f"subject + {first_subject} FROM incoming",
         max_rows=sender.versions,
     )
     _check_count(versions, sender.versions, where)

@@ -7,7 +7,8 @@ both records of a pair have it in common by definition, so the row is given the 
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -159,6 +160,17 @@ def make_rows(con: duckdb.DuckDBPyConnection, passes: Sequence[Pass], *, candida
     )
 
 
+@contextmanager
+def _silent() -> Iterator[None]:
+    """Keep Splink's progress messages off the terminal; what matters of them is in the run's report."""
+    before = logging.root.manager.disable
+    logging.disable(logging.CRITICAL)
+    try:
+        yield
+    finally:
+        logging.disable(before)
+
+
 def score(
     con: duckdb.DuckDBPyConnection,
     parameters: Parameters,
@@ -171,7 +183,6 @@ def score(
 
     Its columns: version_l, version_r, match_weight (log2 of the odds), match_probability.
     """
-    logging.getLogger("splink").setLevel(logging.ERROR)
     make_rows(con, passes, candidates=candidates, rows="token_rows")
     con.execute(
         f"""
@@ -183,10 +194,11 @@ def score(
         FROM {candidates}
         """
     )
-    api = DuckDBAPI(con)
-    linker = Linker(api.register("token_rows"), splink_settings(parameters))
-    linker.table_management.register_blocked_pairs_for_predict(api.register("pair_ids"))
-    predicted = linker.inference.predict(warning_mode="never").physical_name
+    with _silent():
+        api = DuckDBAPI(con)
+        linker = Linker(api.register("token_rows"), splink_settings(parameters))
+        linker.table_management.register_blocked_pairs_for_predict(api.register("pair_ids"))
+        predicted = linker.inference.predict(warning_mode="never").physical_name
     con.execute(
         f"""
         CREATE TABLE {output} AS

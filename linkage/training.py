@@ -222,15 +222,16 @@ def session(
     share = match_share
     posterior = np.zeros(len(levels))
     iteration = 0
-    for iteration in range(1, _ITERATIONS + 1):
+    while iteration < _ITERATIONS:
+        iteration += 1
         log_m = sum((_log_factor(levels[:, place], m[place]) for place in free), start=np.zeros(len(levels)))
         posterior = 1.0 / (1.0 + np.exp(np.clip(log_u - log_m, -500, 500)) * (1.0 - share) / share)
         weight = posterior * pairs
         updated = {}
         for place in free:
             known = levels[:, place] >= 0
-            counts = np.bincount(levels[known, place], weights=weight[known], minlength=len(m[place]))
-            counts = counts + prior_weight * priors[place]
+            seen = np.bincount(levels[known, place], weights=weight[known], minlength=len(m[place]))
+            counts = seen + prior_weight * priors[place]
             updated[place] = np.maximum(counts / max(counts.sum(), 1e-12), 1e-12)
         new_share = float(np.clip(weight.sum() / pairs.sum(), 1e-6, 1 - 1e-6))
         change = max([abs(new_share - share), *(float(np.abs(updated[p] - m[p]).max()) for p in free)])

@@ -123,9 +123,9 @@ def _pairs(sizes: NDArray[np.int64]) -> int:
 
 
 def _figures(correct: float, predicted: float, actual: float, threshold: float | None = None) -> Figures:
-    precision = correct / predicted if predicted else None
-    recall = correct / actual if actual else None
-    f1 = 2 * correct / (predicted + actual) if predicted + actual else None
+    precision = float(correct / predicted) if predicted else None
+    recall = float(correct / actual) if actual else None
+    f1 = float(2 * correct / (predicted + actual)) if predicted + actual else None
     return Figures(precision=precision, recall=recall, f1=f1, threshold=threshold)
 
 

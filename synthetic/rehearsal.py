@@ -231,6 +231,7 @@ def _open_all(
     identities: Mapping[str, PrivateIdentity],
     secret: bytes,
     stages: Stages,
+    keep_results: bool,
 ) -> dict[str, Opened]:
     public = {name: identity.public for name, identity in identities.items()}
     opened = {}
@@ -245,7 +246,8 @@ def _open_all(
                 known=public,
                 secret=secret,
             )
-            pc_csv.write_csv(opened[name].table, folder / "agencies" / name / "results.csv")
+            if keep_results:
+                pc_csv.write_csv(opened[name].table, folder / "agencies" / name / "results.csv")
     return opened
 
 
@@ -270,6 +272,7 @@ def rehearse(
     agreement_file: Path | None = None,
     as_of: date | None = None,
     now: datetime | None = None,
+    keep_results: bool = True,
     announce: Callable[[str], None] = lambda _name: None,
 ) -> Rehearsal:
     """Play all roles on the extracts in `folder` and write everything to `out`, whole or not at all.
@@ -283,6 +286,7 @@ def rehearse(
         agreement_file: The agreement to obey; without one, passes are planned for the data and one is drafted.
         as_of: Last day of the window; the day of the latest contact when None.
         now: Time of the rehearsal, with a zone.
+        keep_results: Write each agency's named results; without, no identifier is written anywhere.
         announce: Told the name of each stage when it begins.
 
     Raises:
@@ -322,7 +326,7 @@ def rehearse(
             run_id=run_id,
             stage=stages,
         )
-        opened = _open_all(inputs, work, agreement, identities, secret, stages)
+        opened = _open_all(inputs, work, agreement, identities, secret, stages, keep_results)
         with stages("evaluate"):
             evaluation = _evaluate(inputs, subjects, result, agreement.threshold)
     return Rehearsal(

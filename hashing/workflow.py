@@ -1,0 +1,167 @@
+"""What the agency's two commands do, from file to file."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import asdict
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import pyarrow.csv as pc_csv
+
+from governance.agreement import Agreement, load_agreement
+from hashing.extract import Extract, read_extract
+from hashing.mapping import AgencyMapping, load_mapping
+from hashing.opening import Opened, open_return
+from hashing.package import SealReport, seal_subjects, shuffle, write_crosswalk
+from hashing.secret import LinkageSecret
+from hashing.subjects import collapse
+from schemas.atomic import atomic_file
+from schemas.errors import AgreementInvalid, MappingError, WrongAgreement
+from schemas.identity import PrivateIdentity
+
+
+def _mapping_of(mapping_file: Path | None, agency: str) -> AgencyMapping:
+    if mapping_file is None:
+        return AgencyMapping()
+    listed = load_mapping(mapping_file)
+    if agency not in listed:
+        raise MappingError(
+            f"there is no entry for {agency}.",
+            where=f"{mapping_file}: agencies",
+            remedy=f"It has: {', '.join(listed) or 'none'}.",
+        )
+    return listed[agency]
+
+
+def _require_place(
+    agreement: Agreement, identity: PrivateIdentity, secret: LinkageSecret, now: datetime
+) -> None:
+    """Refuse keys and secrets that are not of this agreement, before anything is computed."""
+    party = agreement.party(identity.party)
+    if party is None:
+        raise AgreementInvalid(
+            f"{identity.party} is no party to this agreement.", remedy="Use the key file of a party."
+        )
+    if party.keys != identity.public:
+        raise AgreementInvalid(
+            f"the agreement holds other keys of {identity.party} than this key file.",
+            remedy="Use the key file whose public keys stand in the agreement.",
+        )
+    if agreement.unit_keys is None:
+        raise AgreementInvalid(
+            "the agreement holds no keys of the linkage unit, so nothing can be sent to it."
+        )
+    if secret.ceremony.agreement_digest != agreement.digest:
+        raise WrongAgreement(
+            "the linkage secret was made for another agreement, or another version of it.",
+            remedy="Hold a ceremony under this agreement (tallystick keys contribute).",
+        )
+    secret.require_usable(now.date())
+
+
+def report_dict(report: SealReport) -> dict[str, Any]:
+    """Return a seal report as JSON values: counts only."""
+    return asdict(report)
+
+
+def seal_extract(
+    extract: Path,
+    *,
+    agreement_file: Path,
+    mapping_file: Path | None,
+    identity: PrivateIdentity,
+    secret: LinkageSecret,
+    run_id: str,
+    out: Path,
+    crosswalk: Path,
+    now: datetime,
+    announce: Callable[[str], None] = lambda _name: None,
+) -> dict[str, Any]:
+    """Read, normalise and seal an extract; write the package and the crosswalk.
+
+    Args:
+        extract: The agency's extract.
+        agreement_file: The agreement, which must be in force.
+        mapping_file: mapping.yaml, when columns have other names.
+        identity: The agency's keys, whose public half stands in the agreement.
+        secret: The linkage secret of this agreement.
+        run_id: The run.
+        out: Package to write.
+        crosswalk: Crosswalk to write; it is written first, so that no package exists without one.
+        now: Time, with a zone.
+        announce: Told what is being done.
+
+    Returns:
+        What was done, in counts.
+
+    Raises:
+        TallystickError: The input, the agreement or a key does not fit.
+    """
+    agreement = load_agreement(agreement_file, today=now.date())
+    _require_place(agreement, identity, secret, now)
+    mapping = _mapping_of(mapping_file, identity.party)
+    announce("reading")
+    read = read_extract(extract, agency=identity.party, mapping=mapping)
+    announce("normalising")
+    subjects = shuffle(
+        collapse(
+            read,
+            today=now.date(),
+            mapping=mapping,
+            standards=agreement.standards,
+            match_fields=agreement.match_fields,
+        )
+    )
+    write_crosswalk(subjects, crosswalk, agreement=agreement, run_id=run_id, owner=identity, created_at=now)
+    announce("sealing")
+    unit = agreement.unit_keys
+    assert unit is not None  # noqa: S101 - checked by _require_place
+    report = seal_subjects(
+        subjects,
+        out,
+        agreement=agreement,
+        run_id=run_id,
+        secret=secret.sealing_key(),
+        sender=identity,
+        unit=unit,
+        created_at=now,
+        progress=lambda done, total: announce(f"sealing, pass {done} of {total}"),
+    )
+    return report_dict(report)
+
+
+def _read_own(extract: Path, mapping_file: Path | None, agency: str) -> Extract:
+    return read_extract(extract, agency=agency, mapping=_mapping_of(mapping_file, agency))
+
+
+def open_to_csv(
+    package: Path,
+    *,
+    extract: Path,
+    agreement_file: Path,
+    mapping_file: Path | None,
+    identity: PrivateIdentity,
+    secret: LinkageSecret,
+    crosswalk: Path,
+    out: Path,
+) -> Opened:
+    """Open a return and write the agency's own people, named again, to the CSV file `out`.
+
+    Raises:
+        TallystickError: The return or the crosswalk is not genuine or does not fit, or an input is wrong.
+    """
+    agreement = load_agreement(agreement_file)
+    opened = open_return(
+        package,
+        crosswalk=crosswalk,
+        extract_columns=_read_own(extract, mapping_file, identity.party).columns,
+        agreement=agreement,
+        owner=identity,
+        known=agreement.identities,
+        secret=secret.sealing_key(),
+    )
+    with atomic_file(out, private=True) as stream:
+        pc_csv.write_csv(opened.table, stream)
+    return opened
