@@ -58,8 +58,8 @@ _BRITISH_FORENAME = {
     "iberian": (0.02, 0.20),
 }
 # Wives who take the husband's surname. British: almost 90% of married women (survey of 2016 cited by Duncan,
-# Ellingsæter and Carter, "Understanding tradition", Sociological Research Online 2020). The others: the customs of the naming
-# system, shares assumed.
+# Ellingsæter and Carter, "Understanding tradition", Sociological Research Online 2020). The others: customs of the
+# naming system, shares assumed.
 _TAKES_HUSBANDS = {
     "british": 0.88,
     "irish_scottish": 0.82,

@@ -64,6 +64,8 @@ def build_people(
     address, moved = draw_addresses(rng, members, homes, looked_after, today)
     renamed, surname_before = draw_renames(rng, members, names, born, today)
     died = draw_deaths(rng, members.age, today, window_days)
+    # Lives end after their last move and wedding, not before: postpone the death rather than undo the life.
+    died = np.where(died <= today, np.maximum(died, np.maximum(moved[:, 0], renamed)), died)
     adopted, adopted_on = draw_adoptions(rng, members, born, today)
     changed = (rng.random(residents) < _FORENAME_CHANGED) & (members.age > 14) & ~adopted
     nhs = nhs_numbers(rng, start=chunk * NHS_PLACES, count=residents + residents // 64 + 64, offset=offset)

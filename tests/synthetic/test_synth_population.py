@@ -185,6 +185,12 @@ def test_deaths(people):
     assert (people.known_until <= np.minimum(people.died, TODAY)).all()
 
 
+def test_nothing_happens_after_death(people):
+    """Nobody moves or is renamed after the day of death."""
+    assert (people.moved[:, 0] <= people.died).all()
+    assert (people.renamed <= people.died).all()
+
+
 def test_addresses_change_on_the_day_of_the_move(people):
     """The dwelling on the day before a move differs from the one on the day, which is the present one."""
     once = (people.moved[:, 0] > NEVER) & (people.moved[:, 0] != people.moved[:, 1])
