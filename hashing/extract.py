@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import csv
 import io
+import re
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -50,17 +52,11 @@ def _decode(raw: bytes, source: str) -> str:
 
 def _header(text: str, source: str) -> tuple[str, list[str]]:
     """Return the delimiter and the header names."""
-    line = text.lstrip("\r\n").split("\n", 1)[0].rstrip("\r")
+    line = re.match(r"[\r\n]*([^\r\n]*)", text)[1]  # type: ignore[index]
     if not line.strip():
         raise ExtractError("the file is empty.", where=source, remedy="Export it again.")
     delimiter = max(_DELIMITERS, key=line.count)
-    table = pc_csv.read_csv(
-        io.BytesIO((line + "\n").encode()),
-        read_options=pc_csv.ReadOptions(autogenerate_column_names=True),
-        parse_options=pc_csv.ParseOptions(delimiter=delimiter),
-        convert_options=pc_csv.ConvertOptions(column_types={}, strings_can_be_null=False),
-    )
-    return delimiter, [str(column[0].as_py()).strip() for column in table.columns]
+    return delimiter, [name.strip() for name in next(csv.reader([line], delimiter=delimiter))]
 
 
 def _read_csv(path: Path) -> pa.Table:
@@ -71,6 +67,8 @@ def _read_csv(path: Path) -> pa.Table:
     del raw
     delimiter, names = _header(text, str(path))
     _refuse_repeated(names, str(path))
+    if not re.search(r"[\r\n]+[^\r\n]", text.lstrip("\r\n")):
+        raise ExtractError("has a header but no rows.", where=str(path), remedy="Export it again.")
     bad_rows: list[int] = []
 
     def note_bad_row(row: pc_csv.InvalidRow) -> str:
@@ -102,40 +100,72 @@ def _read_csv(path: Path) -> pa.Table:
             where=str(path),
             remedy="Correct those rows, or export the file again.",
         )
+    _refuse_open_quote(text, table, str(path))
     return table
 
 
 def _refuse_repeated(names: list[str], source: str) -> None:
-    folded = [_fold(name) for name in names]
-    repeated = sorted({name for name in folded if name and folded.count(name) > 1})
-    if repeated:
+    first: dict[str, int] = {}
+    for number, name in enumerate(map(_fold, names), start=1):
+        if name and first.setdefault(name, number) != number:
+            # In a file without a header line the "name" is a person's, so only the place is told.
+            raise ExtractError(
+                f"columns {first[name]} and {number} have the same name in the first line.",
+                where=source,
+                remedy="Give each column its own name; the first line must be the header.",
+            )
+
+
+def _refuse_open_quote(text: str, table: pa.Table, source: str) -> None:
+    """Refuse a file that ends inside a quoted cell: the cell has swallowed every row after its opening quote."""
+    if text.count('"') % 2 == 0 or table.num_rows == 0:
+        return
+    last = [column[-1].as_py() or "" for column in table.columns]
+    if any("\n" in cell or "\r" in cell for cell in last):
         raise ExtractError(
-            f"the header names {len(repeated)} column(s) more than once: {', '.join(repeated)}.",
+            f"a quotation mark in row {table.num_rows + 1} is never closed.",
             where=source,
-            remedy="Give each column its own name.",
+            remedy="Close it, or export the file again.",
         )
 
 
 def _read_parquet(path: Path) -> pa.Table:
     try:
-        return pq.read_table(path)
+        table = pq.read_table(path)
     except (pa.ArrowInvalid, OSError):
         raise ExtractError(
             "is not a readable Parquet file.", where=str(path), remedy="Export it again."
         ) from None
+    _refuse_repeated(table.column_names, str(path))
+    return table
 
 
 def _fold(name: str) -> str:
     return "".join(ch for ch in name.strip().lower() if ch.isalnum())
 
 
-def _as_text(column: pa.ChunkedArray) -> pa.StringArray:
+def _as_text(column: pa.ChunkedArray, logical: str, source: str) -> pa.StringArray:
     array = column.combine_chunks() if isinstance(column, pa.ChunkedArray) else column
     if isinstance(array, pa.ChunkedArray):
         array = pa.concat_arrays(array.chunks) if array.num_chunks else pa.array([], pa.string())
     if pa.types.is_dictionary(array.type):
         array = array.dictionary_decode()
-    return array if pa.types.is_string(array.type) else array.cast(pa.string())
+    try:
+        return array if pa.types.is_string(array.type) else array.cast(pa.string())
+    except (pa.ArrowInvalid, pa.ArrowNotImplementedError):
+        raise ExtractError(
+            f"the column for {logical} does not hold text, numbers or dates.",
+            where=source,
+            remedy="Export it as text.",
+        ) from None
+
+
+def _columns_hint(headers: list[str], mapping: AgencyMapping) -> str:
+    """Name the columns, unless the first line may be a person's data: then no name of it is one that is expected."""
+    expected = {_fold(name) for name in (*COLUMNS, *mapping.columns.values())}
+    if expected & {_fold(header) for header in headers}:
+        return f"Its columns are: {', '.join(headers)}."
+    return "None of its columns has an expected name; the first line must be the header."
 
 
 def _resolve(headers: list[str], mapping: AgencyMapping, source: str) -> dict[str, str]:
@@ -151,7 +181,7 @@ def _resolve(headers: list[str], mapping: AgencyMapping, source: str) -> dict[st
             raise MappingError(
                 f"the mapping says {logical} is in the column {wanted!r}, which the extract does not have.",
                 where=source,
-                remedy=f"Its columns are: {', '.join(headers)}.",
+                remedy=_columns_hint(headers, mapping),
             )
     if "ref" not in found:
         raise ExtractError(
@@ -197,5 +227,7 @@ def read_extract(path: Path, *, agency: str, mapping: AgencyMapping | None = Non
     """
     table = read_table(path)
     resolved = _resolve(table.column_names, mapping or AgencyMapping(), str(path))
-    columns = {logical: _as_text(table.column(header)) for logical, header in resolved.items()}
+    columns = {
+        logical: _as_text(table.column(header), logical, str(path)) for logical, header in resolved.items()
+    }
     return Extract(agency=agency, columns=columns, rows=table.num_rows, source=str(path))

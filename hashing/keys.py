@@ -29,8 +29,8 @@ def encode(*parts: bytes) -> bytes:
 class TokenKeys(Protocol):
     """What sealing needs of the keys of a run."""
 
-    def digests(self, domain: str, values: Sequence[str]) -> Blocks:
-        """Return V_f(x), 128 bits of HMAC-SHA-256, for each distinct value; shape (n, 2)."""
+    def digests(self, name: str, values: Sequence[str]) -> Blocks:
+        """Return V_f(x), 128 bits of HMAC-SHA-256, for each value of the derived value `name`; shape (n, 2)."""
 
     def block_secret(self, blocking: Pass) -> BatchCmac:
         """Return the CMAC under K_p, which makes block secrets."""
@@ -67,9 +67,9 @@ class RunKeys:
         info = _LABEL + label.encode() + encode(*(part.encode() for part in parts))
         return HKDFExpand(algorithm=hashes.SHA256(), length=length, info=info).derive(self._key)
 
-    def digests(self, domain: str, values: Sequence[str]) -> Blocks:
+    def digests(self, name: str, values: Sequence[str]) -> Blocks:
         """Return V_f(x) for each of `values`; see `TokenKeys.digests`."""
-        key = self._expand("field", domain)
+        key = self._expand("field", name)
         joined = b"".join(hmac.digest(key, value.encode(), "sha256")[:_DIGEST_BYTES] for value in values)
         return as_blocks(joined) if joined else np.empty((0, 2), dtype=np.uint64)
 

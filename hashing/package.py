@@ -61,17 +61,26 @@ def _permutation(size: int, random_bytes: RandomBytes) -> NDArray[np.int64]:
 
 
 def shuffle(subjects: Subjects, random_bytes: RandomBytes = os.urandom) -> Subjects:
-    """Number subjects and order versions at random, so that neither tells the order of the extract."""
+    """Number subjects and leads and order versions at random, so that none tells the order of the extract."""
     rank = np.empty(subjects.count, dtype=np.int32)
     rank[_permutation(subjects.count, random_bytes)] = np.arange(subjects.count, dtype=np.int32)
     order = _permutation(len(subjects.version_subject), random_bytes)
     contacts = subjects.contacts
+    lead = contacts.lead
+    place = _permutation(len(lead.values), random_bytes)
+    moved = np.empty(len(place) + 1, dtype=np.int32)
+    moved[place] = np.arange(len(place), dtype=np.int32)
+    moved[-1] = -1  # a contact without a lead (code -1) keeps having none
     return replace(
         subjects,
         ref_subject=rank[subjects.ref_subject],
         version_subject=rank[subjects.version_subject[order]],
         fields={name: coded.take(order) for name, coded in subjects.fields.items()},
-        contacts=replace(contacts, subject=rank[contacts.subject]),
+        contacts=replace(
+            contacts,
+            subject=rank[contacts.subject],
+            lead=Coded(codes=moved[lead.codes], values=lead.values.take(pa.array(place))),
+        ),
     )
 
 

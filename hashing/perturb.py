@@ -146,7 +146,7 @@ def _sampled(subjects: Sequence[Subjects], sample: int, random: np.random.Genera
         rows = random.integers(len(each.version_subject), size=count)
         for field, column in columns.items():
             coded = each.fields.get(field)
-            column += [None] * count if coded is None else _texts(coded, rows)
+            column.extend([None] * count if coded is None else _texts(coded, rows))
     return columns
 
 

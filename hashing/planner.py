@@ -177,7 +177,10 @@ def _equal(left: Coded | None, right: Coded | None, rows: int) -> NDArray[np.boo
         return np.zeros(rows, dtype=bool)
     index = {text: code for code, text in enumerate(left.values.to_pylist())}
     mapped = np.array([index.get(text, -2) for text in right.values.to_pylist()] + [-2], dtype=np.int64)
-    return (left.codes >= 0) & (left.codes == np.where(right.codes >= 0, mapped[right.codes], -2))
+    equal: NDArray[np.bool_] = (left.codes >= 0) & (
+        left.codes == np.where(right.codes >= 0, mapped[right.codes], -2)
+    )
+    return equal
 
 
 def _greedy(

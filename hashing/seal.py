@@ -60,18 +60,19 @@ class _Sealable:
 
 def _sealables(derived: Mapping[str, Coded], keys: TokenKeys, needed: frozenset[str]) -> dict[str, _Sealable]:
     """Compute V_f of every distinct value once."""
-    made: dict[str, _Sealable] = {}
-    for name, coded in derived.items():
-        if name in needed:
-            digests = keys.digests(DERIVED[name].domain, coded.values.to_pylist())
-            # A zero block behind the digests stands for "missing" (code -1); such rows are masked afterwards.
-            padded = np.vstack([digests, np.zeros((1, 2), dtype=np.uint64)])
-            made[name] = _Sealable(codes=coded.codes, digests=padded, member=None)
+
+    def made_of(name: str, coded: Coded, member: NDArray[np.bool_] | None = None) -> _Sealable:
+        digests = keys.digests(name, coded.values.to_pylist())
+        # A zero block behind the digests stands for "missing" (code -1); such rows are masked afterwards.
+        padded = np.vstack([digests, np.zeros((1, 2), dtype=np.uint64)])
+        return _Sealable(codes=coded.codes, digests=padded, member=member)
+
+    made = {name: made_of(name, coded) for name, coded in derived.items() if name in needed}
     for field in ("forename", "surname"):
-        exact = made.get(f"{field}.exact")
+        exact = derived.get(f"{field}.exact")
         if exact is not None:
-            for kind, member in rarity(derived[f"{field}.exact"]).items():
-                made[f"{field}.{kind}"] = _Sealable(codes=exact.codes, digests=exact.digests, member=member)
+            for kind, member in rarity(exact).items():
+                made[f"{field}.{kind}"] = made_of(f"{field}.{kind}", exact, member)
     return made
 
 

@@ -161,7 +161,10 @@ def _take_in(
     )
     _check_count(versions, sender.versions, where)
     for index, blocking in enumerate(agreement.passes):
-        insert = f"INSERT INTO {token_table(index)} SELECT * REPLACE (version + {first_version} AS version) FROM incoming"
+        insert = (
+            f"INSERT INTO {token_table(index)} "
+            f"SELECT * REPLACE (version + {first_version} AS version) FROM incoming"
+        )
         _load(con, package, pass_part(index), pass_schema(blocking), insert, max_rows=sender.versions)
     contacts = f"INSERT INTO contacts SELECT subject + {first_subject}, day, is_open, lead FROM incoming"
     _load(con, package, "contacts", CONTACTS, contacts, max_rows=manifest.counts["contacts"])

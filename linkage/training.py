@@ -296,7 +296,7 @@ def estimate_prior(
         log_odds += _log_factor(patterns.levels[:, place], _vector(m[comparison.name], comparison))
         log_odds -= _log_factor(patterns.levels[:, place], _vector(u[comparison.name], comparison))
     all_pairs = max(subjects * (subjects - 1) / 2, 1.0)
-    prior = min(max(patterns.pairs.sum(), 1.0) / all_pairs, 0.5)
+    prior = min(max(float(patterns.pairs.sum()), 1.0) / all_pairs, 0.5)
     for _ in range(_ITERATIONS):
         odds = prior / (1 - prior)
         posterior = 1.0 / (1.0 + np.exp(np.clip(-log_odds, -500, 500)) / odds)
