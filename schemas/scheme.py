@@ -20,16 +20,16 @@ class Derived:
     """One value derived from the identifiers of a subject.
 
     Attributes:
-        name: `field.kind`, or a name of its own for a value made of two fields.
+        name: `field.kind`, or a name of its own for a value made of two fields. It labels the field key too: if two
+            tokens of one record could be equal, anyone would see whether its name is a rare one, or whether
+            both its names begin alike.
         fields: The identifiers it is computed from.
-        domain: Label of the field key. Two derived values of one domain are comparable with each other.
         implies: Names of the derived values that must be equal whenever this one is.
         bits: Width of its comparison token; 0 when it is only blocked on.
     """
 
     name: str
     fields: tuple[str, ...]
-    domain: str
     implies: tuple[str, ...] = ()
     bits: int = 0
 
@@ -42,29 +42,23 @@ def _name_values(field: str) -> tuple[Derived, ...]:
         Derived(
             name=f"{field}.rare",
             fields=(field,),
-            domain="name.exact",
             implies=(f"{field}.mid", f"{field}.exact", *everything),
             bits=16,
         ),
         Derived(
             name=f"{field}.mid",
             fields=(field,),
-            domain="name.exact",
             implies=(f"{field}.exact", *everything),
             bits=16,
         ),
-        Derived(name=f"{field}.exact", fields=(field,), domain="name.exact", implies=everything, bits=16),
-        Derived(name=f"{field}.full", fields=(field,), domain="name.full"),
-        Derived(name=f"{field}.second", fields=(field,), domain="name.exact"),
+        Derived(name=f"{field}.exact", fields=(field,), implies=everything, bits=16),
+        Derived(name=f"{field}.full", fields=(field,)),
+        Derived(name=f"{field}.second", fields=(field,)),
     ]
     for kind in middle:
         implied = (f"{field}.initial",) if kind == "first3" else ()
         bits = 0 if kind == "sorted" else 16
-        values.append(
-            Derived(
-                name=f"{field}.{kind}", fields=(field,), domain=f"name.{kind}", implies=implied, bits=bits
-            )
-        )
+        values.append(Derived(name=f"{field}.{kind}", fields=(field,), implies=implied, bits=bits))
     return tuple(values)
 
 
@@ -75,7 +69,6 @@ def _date_values() -> tuple[Derived, ...]:
         Derived(
             name="dob.exact",
             fields=("dob",),
-            domain="dob.exact",
             implies=tuple(f"dob.{p}" for p in parts),
             bits=16,
         ),
@@ -83,7 +76,6 @@ def _date_values() -> tuple[Derived, ...]:
             Derived(
                 name=f"dob.{part}",
                 fields=("dob",),
-                domain=f"dob.{part}",
                 implies=("dob.year",) if part in with_year else (),
                 bits=16,
             )
@@ -94,9 +86,7 @@ def _date_values() -> tuple[Derived, ...]:
 
 def _place_values() -> tuple[Derived, ...]:
     def place(name: str, *implies: str, bits: int = 16) -> Derived:
-        return Derived(
-            name=name, fields=(name.split(".", maxsplit=1)[0],), domain=name, implies=implies, bits=bits
-        )
+        return Derived(name=name, fields=(name.split(".", maxsplit=1)[0],), implies=implies, bits=bits)
 
     return (
         place("postcode.exact", "postcode.sector", "postcode.district"),
@@ -116,11 +106,11 @@ DERIVED: dict[str, Derived] = {
         *_name_values("forename"),
         *_name_values("surname"),
         # The two names in alphabetical order: equal when forename and surname were entered the wrong way round.
-        Derived(name="name_set", fields=("forename", "surname"), domain="name_set", bits=16),
+        Derived(name="name_set", fields=("forename", "surname"), bits=16),
         *_date_values(),
-        Derived(name="sex.exact", fields=("sex",), domain="sex.exact", bits=16),
+        Derived(name="sex.exact", fields=("sex",), bits=16),
         *_place_values(),
-        Derived(name="nhs_number.exact", fields=("nhs_number",), domain="nhs_number.exact", bits=32),
+        Derived(name="nhs_number.exact", fields=("nhs_number",), bits=32),
     )
 }
 """Every derived value by name, in the order in which token columns appear in a package."""
@@ -383,14 +373,17 @@ def parse_pass(name: str) -> Pass:
     """Return the pass called `name`.
 
     Raises:
-        ValueError: A part is no derived value of the scheme, or the pass has none or repeats one. The
-            message names the part, which comes from an agreement and is no personal data.
+        ValueError: A part is no derived value of the scheme or cannot be blocked on (a rarity class), or the pass
+            has none or repeats one. The message names the part, which comes from an agreement and is no
+            personal data.
     """
     parts = []
     for part in name.split("+"):
         full = part if part in DERIVED else f"{part}.exact"
         if full not in DERIVED:
             raise ValueError(f"{part!r} is not a derived value of {SCHEME}")
+        if full.endswith((".rare", ".mid")):
+            raise ValueError(f"{part!r} is only compared, never blocked on")
         if full in parts:
             raise ValueError(f"{part!r} stands twice in one pass")
         parts.append(full)
