@@ -15,14 +15,15 @@ from importlib import resources
 from pathlib import Path
 from typing import Any
 
-import rfc8785
 from jsonschema import Draft202012Validator, FormatChecker
 from ruamel.yaml import YAML
+from ruamel.yaml.composer import Composer, ComposerError
 from ruamel.yaml.constructor import SafeConstructor
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
+from ruamel.yaml.events import AliasEvent
 
 from schemas.canonical import digest
-from schemas.errors import AgreementInvalid
+from schemas.errors import AgreementInvalid, IdentityError, NotCanonical
 from schemas.identity import PublicIdentity
 from schemas.scheme import FIELDS, Pass, parse_pass
 
@@ -92,6 +93,21 @@ class _TextDates(SafeConstructor):
 _TextDates.add_constructor("tag:yaml.org,2002:timestamp", SafeConstructor.construct_yaml_str)
 
 
+class _NoAliases(Composer):
+    """Refuses references to another place: a page of them can stand for more than any memory holds."""
+
+    def compose_node(self, parent: Any, index: int) -> Any:
+        if self.parser.check_event(AliasEvent):
+            raise ComposerError(None, None, "alias", self.parser.peek_event().start_mark)
+        return super().compose_node(parent, index)
+
+
+def _kind_of_fault(problem: str) -> str:
+    if "duplicate" in problem:
+        return "a key stands twice"
+    return "references (*name) are not read" if problem == "alias" else "this is not well-formed YAML"
+
+
 def read_document(path: Path) -> dict[str, Any]:
     """Read an agreement or mapping document: YAML 1.2, no duplicate keys, a mapping at the top.
 
@@ -110,14 +126,16 @@ def read_document(path: Path) -> dict[str, Any]:
         raise AgreementInvalid("is not UTF-8 text.", where=str(path), remedy="Save it as UTF-8.") from None
     yaml = YAML(typ="safe", pure=True)
     yaml.Constructor = _TextDates
+    yaml.Composer = _NoAliases
     try:
         document = yaml.load(text)
     except MarkedYAMLError as error:
         mark = error.problem_mark
         where = f"{path}, line {mark.line + 1}, column {mark.column + 1}" if mark else str(path)
-        kind = "a key stands twice" if "duplicate" in str(error.problem) else "this is not well-formed YAML"
-        raise AgreementInvalid(f"{kind}.", where=where, remedy="Correct that line.") from None
-    except YAMLError:
+        raise AgreementInvalid(
+            f"{_kind_of_fault(str(error.problem))}.", where=where, remedy="Correct that line."
+        ) from None
+    except (YAMLError, ValueError, RecursionError):
         raise AgreementInvalid("this is not well-formed YAML.", where=str(path)) from None
     if not isinstance(document, dict):
         raise AgreementInvalid("the document must be a list of `name: value` entries.", where=str(path))
@@ -167,6 +185,38 @@ def _keys(owner: str, entry: Mapping[str, Any] | None) -> PublicIdentity | None:
     return None if entry is None else PublicIdentity.from_dict({"party": owner, **entry})
 
 
+def _key_faults(document: Mapping[str, Any]) -> list[str]:
+    faults = []
+    owners = [(f"parties[{index}]", party) for index, party in enumerate(document["parties"])]
+    for path, owner in [*owners, ("linkage_unit", document["linkage_unit"])]:
+        entry = owner.get("keys")
+        if entry is not None and entry.get("party", owner["id"]) != owner["id"]:
+            faults.append(f"{path}.keys.party: is not the id {owner['id']}.")
+            continue
+        try:
+            _keys(owner["id"], entry)
+        except IdentityError as error:
+            faults.append(f"{path}.keys: {error.message}")
+    return faults
+
+
+def _field_faults(document: Mapping[str, Any]) -> list[str]:
+    names = [entry["name"] for entry in document["fields"]]
+    matched = {entry["name"] for entry in document["fields"] if entry["use"] == "match"}
+    faults = [f"fields: {name} stands twice." for name in sorted({n for n in names if names.count(n) > 1})]
+    for index, text in enumerate(document["sealing"]["passes"]):
+        try:
+            unmatched = sorted(parse_pass(text).fields - matched)
+        except ValueError as error:
+            faults.append(f"sealing.passes[{index}]: {error}.")
+            continue
+        if unmatched:
+            faults.append(
+                f"sealing.passes[{index}]: is made of {', '.join(unmatched)}, which `fields` does not let match."
+            )
+    return faults
+
+
 def _cross_faults(document: Mapping[str, Any]) -> list[str]:
     """Faults that a schema cannot express."""
     faults = []
@@ -176,11 +226,7 @@ def _cross_faults(document: Mapping[str, Any]) -> list[str]:
     ]
     if document["linkage_unit"]["id"] in ids:
         faults.append("linkage_unit.id: the linkage unit must not be one of the parties.")
-    for index, text in enumerate(document["sealing"]["passes"]):
-        try:
-            parse_pass(text)
-        except ValueError as error:
-            faults.append(f"sealing.passes[{index}]: {error}.")
+    faults += _key_faults(document) + _field_faults(document)
     matching, force = document["matching"], document["in_force"]
     if matching["review_from"] > matching["threshold"]:
         faults.append("matching.review_from: must not be above matching.threshold.")
@@ -206,10 +252,8 @@ def parse_agreement(document: Mapping[str, Any], *, where: str = "agreement") ->
     matching, sealing, unit = document["matching"], document["sealing"], document["linkage_unit"]
     try:
         document_digest = digest(document)
-    except rfc8785.CanonicalizationError:
-        raise AgreementInvalid(
-            "a value has no canonical form (a date or a special number?).", where=where
-        ) from None
+    except NotCanonical as error:
+        raise AgreementInvalid(error.message, where=where, remedy=error.remedy) from None
     return Agreement(
         document=document,
         digest=document_digest,
