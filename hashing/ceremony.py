@@ -104,7 +104,10 @@ def read_commitment(
         party, commitment = str(value["party"]), bytes.fromhex(str(value["commitment"]))
     except (NotCanonical, ValueError):
         raise CeremonyError("this is not a commitment.") from None
-    if signers != {party} or len(commitment) != SECRET_BYTES:
+    if party not in ceremony.parties or len(commitment) != SECRET_BYTES:
+        # The name comes from an unverified file, so it is not repeated in the message.
+        raise CeremonyError("this commitment names a party outside the ceremony, or is of another length.")
+    if signers != {party}:
         raise CeremonyError("this commitment is not signed by the agency it names.", where=f"party {party}")
     if Ceremony.from_dict(value["ceremony"]) != ceremony:
         raise CeremonyError(

@@ -342,10 +342,17 @@ def test_commitments_are_signed(people: People) -> None:
         read_commitment(envelope, known={**known, "police": people["unit"].public}, ceremony=CEREMONY)
     with pytest.raises(CeremonyError):
         read_commitment(envelope, known=known, ceremony=replace(CEREMONY, epoch=2))
-    for body in (b"{}", b"not json", b'{"ceremony":{},"commitment":"xx","party":"police"}'):
+    for body in (
+        b"{}",
+        b"not json",
+        b'{"ceremony":{},"commitment":"xx","party":"police"}',
+        b'{"ceremony":{},"commitment":"00","party":"police"}',
+        b'{"ceremony":{},"commitment":"' + b"00" * 32 + b'","party":"\\u001b[31m"}',
+    ):
         other = sign_payload(str(envelope["payloadType"]), body, [people["police"]])
-        with pytest.raises(CeremonyError):
+        with pytest.raises(CeremonyError) as caught:
             read_commitment(other, known=known, ceremony=CEREMONY)
+        assert "\x1b" not in str(caught.value)
 
 
 def test_commitment_hides_the_contribution() -> None:
