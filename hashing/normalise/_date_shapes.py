@@ -41,6 +41,7 @@ class Layout:
     month_name: bool = False
 
 
+_LONGEST = 64  # longer is a note, not a date
 # A time of day and everything after it: "T10:00:00Z", " 10:00 AM", " 00:00:00.000+01:00".
 _TIME = re.compile(r"(?:A| +|, *|-(?=99:99))9{1,2}[:.]99(?:[:.]99.*| ?AA| *|[+-].*|A)?$")
 # A weekday: letters before a date that is whole without them.
@@ -95,6 +96,8 @@ def detect(shape: str) -> Layout | None:
     Args:
         shape: Digits as 9, letters as A, all else as it is; no value can be told from it.
     """
+    if len(shape) > _LONGEST:
+        return None
     if re.fullmatch(r"9{5}\.9+", shape):
         return _solid(0, 5)
     body = _TIME.sub("", shape)
@@ -178,7 +181,7 @@ def explicit(shape: str, formats: tuple[str, ...]) -> tuple[Layout, ...]:
         MappingError: A format is not understood (checked by `check_formats` before any data is read).
     """
     layouts = []
-    for position, text in enumerate(formats):
+    for position, text in enumerate(formats if len(shape) <= _LONGEST else ()):
         match = _pattern(text, position).fullmatch(shape)
         if match:
             name = "name" in match.re.groupindex

@@ -16,12 +16,18 @@ from hashing.normalise.outcome import Outcome
 
 Kind = Literal["forename", "surname"]
 
-_MOST_WORDS, _MOST_LETTERS = 10, 80  # longer is a sentence, not a name
+_MOST_WORDS, _MOST_LETTERS, _MOST_WRITTEN = 10, 80, 400  # longer is a sentence, not a name
 _ENCLOSED = re.compile(
     r"""\(([^()]*)(?:\)|$)|\[([^][]*)(?:\]|$)|\{([^{}]*)(?:\}|$)|"([^"]*)"|(?<!\S)'([^']+)'(?!\S)"""
 )
-_SPELLED_ALIAS = re.compile(
-    r"\b(?:A\.? ?K\.? ?A\b\.?|A/K/A\b|F/?K/?A\b|K/A\b|K\.A\.|ALSO KNOWN AS\b|KNOWN AS\b|KN AS\b)"
+_SLASHED_ALIAS = re.compile(r"\b(?:A/K/A|F/K/A|K/A)\b")
+_ALIAS_PHRASES = (
+    ("ALSO", "KNOWN", "AS"),
+    ("A", "K", "A"),
+    ("F", "K", "A"),
+    ("KNOWN", "AS"),
+    ("KN", "AS"),
+    ("FKA",),
 )
 _SPELLED_PLACEHOLDER = re.compile(r"\b(?:N/A|N/K|D/K)\b")
 _SEPARATORS = re.compile(r"\s*[/\\;|]\s*")
@@ -83,7 +89,7 @@ def rules(kind: Kind) -> Rules:
     titles, suffixes = _words.words("title", kind), _words.words("suffix", kind)
     closing, placeholders = _words.words("closing", kind), _words.placeholders("any", "name", kind)
     first_words = frozenset(phrase.split()[0] for phrase in placeholders)
-    spelled = frozenset({"K", "KNOWN", "KN", "ALSO", "FKA", "A"})
+    spelled = frozenset({word for phrase in _ALIAS_PHRASES for word in phrase})
     return Rules(
         titles=titles,
         suffixes=suffixes,
@@ -97,10 +103,21 @@ def rules(kind: Kind) -> Rules:
 
 def to_words(text: str, kind: Kind) -> list[str]:
     """Words of A to Z, and "/" for the signs that stand between two names."""
-    text = _SPELLED_ALIAS.sub(" AKA ", text.replace("'", "").replace("`", ""))
+    text = _SLASHED_ALIAS.sub(" AKA ", text.replace("'", "").replace("`", ""))
     text = _SEPARATORS.sub(" / ", text)
     text = _INNER.sub(lambda found: found[0].translate(_INNER_DIGITS), text)
-    return _close_up(_NOT_WORD.sub(" ", text).split(), rules(kind).closing)
+    return _close_up(_join_alias(_NOT_WORD.sub(" ", text).split()), rules(kind).closing)
+
+
+def _join_alias(words: list[str]) -> list[str]:
+    """KNOWN AS and the like as the one word AKA."""
+    joined: list[str] = []
+    rest = words
+    while rest:
+        phrase = next((phrase for phrase in _ALIAS_PHRASES if tuple(rest[: len(phrase)]) == phrase), None)
+        joined.append("AKA" if phrase else rest[0])
+        rest = rest[len(phrase) if phrase else 1 :]
+    return joined
 
 
 def _close_up(words: list[str], closing: frozenset[str]) -> list[str]:
@@ -211,12 +228,11 @@ def normalise_one(text: str, kind: Kind) -> tuple[str | None, Outcome]:
     """
     if not text:
         return None, Outcome.MISSING
-    if _SPELLED_PLACEHOLDER.search(text):
-        return None, Outcome.PLACEHOLDER
-    if not any(character.isalnum() for character in text):
-        return None, Outcome.PLACEHOLDER
+    if len(text) > _MOST_WRITTEN:
+        return None, Outcome.INVALID
     whole = to_words(text, kind)
-    if whole and is_placeholder(whole, kind):
+    nothing = not any(character.isalnum() for character in text)
+    if nothing or _SPELLED_PLACEHOLDER.search(text) or (whole and is_placeholder(whole, kind)):
         return None, Outcome.PLACEHOLDER
     words, _ = take_apart(text, kind)
     if not words:

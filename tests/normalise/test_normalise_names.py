@@ -74,6 +74,19 @@ def test_known_as_parts_leave_the_main_name() -> None:
     assert set(norm.alternative_names(pa.array(written))) == {("BOB",)}
 
 
+def test_known_as_is_found_however_it_is_spelled() -> None:
+    """Words that only cleaning reveals to be "known as" part names like the plain words, once and for all."""
+    assert forename("Ann KN0WN&AS Bo", "Ann known-as Bo", "Ann A-K-A Bo", "Ann f.k.a. Bo", "KN0WN AS") == [
+        *["ANN"] * 4,
+        "AKA",
+    ]
+
+
+def test_a_note_in_a_name_column_is_invalid() -> None:
+    """Very long text is refused at once, whatever is in it."""
+    assert norm.normalise_forename(pa.array(["known as ( " * 5000])).outcomes.tolist() == [Outcome.INVALID]
+
+
 def test_previous_surnames_are_alternatives() -> None:
     """Née, formerly and now tell which name is the present one."""
     raw = pa.array(
