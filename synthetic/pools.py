@@ -20,6 +20,7 @@ import numpy.typing as npt
 DATA = Path(__file__).parent / "data"
 
 Strings = npt.NDArray[np.object_]
+Rules = tuple[tuple[str, str], ...]
 
 BRITISH_COHORTS = (1900, 1925, 1940, 1950, 1960, 1970, 1980, 1990, 2000, 2010, 2020)
 
@@ -30,6 +31,9 @@ _COMMONEST_SURNAME = 0.0120
 # table; from rank 500 on the exponent is 1, which puts about 40% of people in the first 500 names.
 _HEAD_SHIFT, _HEAD_EXPONENT = 2.0, 0.787
 _TAIL_FROM, _TAIL_EXPONENT = 500, 1.0
+
+# England has more surnames than this (lists of a quarter of a million are quoted); more would slow the start.
+_RARE_SURNAMES = 120_000
 
 # Share of a British cohort that bears one of its listed names. Naming has become far less concentrated: in 2017 the ten
 # commonest girls' names took 10% of births and the hundred commonest less than half; in 2018 657,076 babies had 62,729
@@ -94,19 +98,53 @@ def _compose(first: str, second: str) -> Iterator[str]:
         yield _spaced(start + (end[1:] if end and start[-2:] == end[:1] * 2 else end))
 
 
-def _respelled(name: str) -> Iterator[str]:
+_SURNAME_ENDINGS: Rules = (
+    ("ley", "leigh"),
+    ("ton", "tone"),
+    ("field", "feild"),
+    ("by", "bie"),
+    ("y", "ey"),
+    ("k", "ke"),
+)
+_SURNAME_ENDINGS += (("d", "de"), ("n", "ne"), ("ham", "am"), ("worth", "th"), ("s", "se"), ("man", "mann"))
+_SURNAME_SPELLINGS: Rules = (
+    ("i", "y"),
+    ("ll", "l"),
+    ("ck", "k"),
+    ("ee", "ea"),
+    ("tt", "t"),
+    ("ou", "o"),
+    ("e", "a"),
+    ("a", "o"),
+)
+_FORENAME_ENDINGS: Rules = (
+    ("y", "ie"),
+    ("ie", "y"),
+    ("ey", "i"),
+    ("a", "ah"),
+    ("ah", "a"),
+    ("n", "nn"),
+    ("e", "ee"),
+)
+_FORENAME_SPELLINGS: Rules = (
+    ("i", "y"),
+    ("y", "i"),
+    ("c", "k"),
+    ("ph", "f"),
+    ("ll", "l"),
+    ("l", "ll"),
+    ("ai", "ay"),
+    ("s", "z"),
+)
+
+
+def _respelled(name: str, endings: Rules, spellings: Rules) -> Iterator[str]:
+    """Yield `name` and other ways to write it: one change at the end, or the first chance of one further in."""
     yield name
-    for old, new in (
-        ("ley", "leigh"),
-        ("ton", "tone"),
-        ("field", "feild"),
-        ("by", "bie"),
-        ("y", "ey"),
-        ("k", "ke"),
-    ):
-        if name.endswith(old):
+    for old, new in endings:
+        if name.endswith(old) and len(name) > len(old) + 2:
             yield name[: -len(old)] + new
-    for old, new in (("i", "y"), ("ll", "l"), ("ck", "k"), ("ee", "ea"), ("tt", "t"), ("ou", "o")):
+    for old, new in spellings:
         position = name.find(old, 1)
         if position > 0:
             yield name[:position] + new + name[position + len(old) :]
@@ -154,9 +192,12 @@ def surnames() -> dict[str, Pool]:
         else:
             listed[label] = [_spaced(word) for word in words]
     english = [name for kind in ("toponym", "patronymic", "descriptive", "welsh") for name in parts[kind]]
-    english = _unique([variant for name in english for variant in _respelled(name)])
+    for _ in range(2):
+        english = _unique(
+            [v for name in english for v in _respelled(name, _SURNAME_ENDINGS, _SURNAME_SPELLINGS)]
+        )
     tails = {
-        "british": _shuffled(english),
+        "british": _shuffled(english)[:_RARE_SURNAMES],
         "irish_scottish": _shuffled(parts["gaelic"]),
         "muslim": _shuffled(parts["south_asian"]),
         "eastern_european": _shuffled(parts["slavic"]),
@@ -224,6 +265,11 @@ def forenames() -> dict[tuple[str, str, int], Pool]:
             cohorts = [listed["british", sex, str(year)] for year in BRITISH_COHORTS]
             number = BRITISH_COHORTS.index(int(kind))
             others, composed = listed["british", sex, "tail"], parts["british", sex]
+            recent = _unique(*cohorts[BRITISH_COHORTS.index(_COINED_SINCE) :])
+            restyled = [
+                v for name in recent for v in _respelled(name, _FORENAME_ENDINGS, _FORENAME_SPELLINGS)
+            ]
+            composed = _unique(composed, restyled)
             pools[community, sex, int(kind)] = _british_cohort(cohorts, number, others, composed)
     return pools
 
