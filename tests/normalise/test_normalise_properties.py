@@ -160,7 +160,7 @@ def column(values: list[str | None]) -> pa.StringArray:
 
 
 @FIELDS
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=45, deadline=None)
 @given(values=COLUMN)
 def test_outcomes_and_values_agree(field: str, values: list[str | None]) -> None:
     """Nothing raises; there is a value exactly where the outcome is OK, of the documented alphabet; null is missing."""
@@ -174,7 +174,7 @@ def test_outcomes_and_values_agree(field: str, values: list[str | None]) -> None
 
 
 @FIELDS
-@settings(max_examples=90, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(values=COLUMN)
 def test_a_normalised_value_normalises_to_itself(field: str, values: list[str | None]) -> None:
     """Normalising twice is normalising once."""
@@ -185,7 +185,7 @@ def test_a_normalised_value_normalises_to_itself(field: str, values: list[str | 
 
 
 @FIELDS
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=30, deadline=None)
 @given(value=WRITTEN)
 def test_case_and_outer_spaces_do_not_matter(field: str, value: str) -> None:
     """Lower case, capitals and spaces around a value give the same."""
@@ -199,7 +199,7 @@ def test_case_and_outer_spaces_do_not_matter(field: str, value: str) -> None:
 
 
 @pytest.mark.parametrize("field", [name for name in NORMALISERS if name not in ("birth", "record")])
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=30, deadline=None)
 @given(values=COLUMN)
 def test_a_value_does_not_depend_on_its_neighbours(field: str, values: list[str | None]) -> None:
     """Only dates may look at the rest of their column."""
@@ -210,7 +210,7 @@ def test_a_value_does_not_depend_on_its_neighbours(field: str, values: list[str 
 
 
 @pytest.mark.parametrize("field", DERIVERS)
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=45, deadline=None)
 @given(values=COLUMN)
 def test_derived_values_are_functions_of_the_normalised_value(field: str, values: list[str | None]) -> None:
     """Same value, same derived values, whatever stands beside it; null gives null; nothing derived is empty."""
