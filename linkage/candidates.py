@@ -26,25 +26,17 @@ class PassPairs:
 
 
 def _capped(con: duckdb.DuckDBPyConnection, index: int) -> tuple[int, int]:
-    row = con.execute(
+    """Fill the table `too_large` with the blocks of a pass that do not take part; return blocks and versions."""
+    con.execute(
         f"""
-        WITH sizes AS (
-            SELECT block, count(*) AS versions FROM {token_table(index)} GROUP BY block
-        ),
-        large AS (
-            SELECT block, versions FROM sizes WHERE versions > {BLOCK_CAP}
-        )
-        SELECT count(*), coalesce(sum(versions), 0) FROM large
+        CREATE OR REPLACE TEMP TABLE too_large AS
+        SELECT block, count(*) AS versions
+        FROM {token_table(index)}
+        GROUP BY block
+        HAVING count(*) > {BLOCK_CAP}
         """
-    ).fetchall()[0]
-    if row[0]:
-        con.execute(
-            f"""
-            DELETE FROM {token_table(index)} WHERE block IN (
-                SELECT block FROM {token_table(index)} GROUP BY block HAVING count(*) > {BLOCK_CAP}
-            )
-            """
-        )
+    )
+    row = con.execute("SELECT count(*), coalesce(sum(versions), 0) FROM too_large").fetchall()[0]
     return int(row[0]), int(row[1])
 
 
@@ -52,7 +44,8 @@ def find_candidates(con: duckdb.DuckDBPyConnection, passes: Sequence[Pass]) -> l
     """Fill the table `candidates` and return what each pass found.
 
     The table has one row a pair of versions of different subjects: `version_l < version_r`, `found_by` (bit n is
-    set when pass n found the pair) and `pass` (the first of them, in whose tokens the pair is compared).
+    set when pass n found the pair) and `pass` (the first of them, in whose tokens the pair is compared). The token
+    tables stay as they are: the privacy measure counts capped blocks too.
     """
     con.execute("CREATE TABLE met (version_l INTEGER, version_r INTEGER, pass UTINYINT)")
     found = []
@@ -61,9 +54,12 @@ def find_candidates(con: duckdb.DuckDBPyConnection, passes: Sequence[Pass]) -> l
         con.execute(
             f"""
             INSERT INTO met
+            WITH usable AS (
+                SELECT version, block FROM {token_table(index)} AS tokens ANTI JOIN too_large USING (block)
+            )
             SELECT l.version, r.version, {index}
-            FROM {token_table(index)} AS l
-            JOIN {token_table(index)} AS r ON l.block = r.block AND l.version < r.version
+            FROM usable AS l
+            JOIN usable AS r ON l.block = r.block AND l.version < r.version
             """
         )
         pairs = con.execute(f"SELECT count(*) FROM met WHERE pass = {index}").fetchall()[0][0]
@@ -86,4 +82,5 @@ def find_candidates(con: duckdb.DuckDBPyConnection, passes: Sequence[Pass]) -> l
         """
     )
     con.execute("DROP TABLE met")
+    con.execute("DROP TABLE IF EXISTS too_large")
     return found
