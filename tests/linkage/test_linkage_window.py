@@ -1,0 +1,173 @@
+"""The window: SQL against a plain walk over the contacts, with its first and last days."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from datetime import date, timedelta
+from typing import Any
+
+import duckdb
+import pyarrow as pa
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from linkage_oracle import Contact, first_day, window
+
+from linkage.database import connect
+from linkage.window import MultiAgency, find_multi_agency
+
+AGENCIES = ("fire", "health", "police")
+MONTH_ENDS = (date(2024, 2, 29), date(2025, 2, 28), date(2026, 3, 31), date(2026, 5, 31), date(2026, 4, 30))
+CONTACTS = pa.schema(
+    [
+        pa.field("subject", pa.int32()),
+        pa.field("day", pa.date32()),
+        pa.field("is_open", pa.bool_()),
+        pa.field("lead", pa.int32()),
+    ]
+)
+
+
+@pytest.fixture(scope="module")
+def con() -> Iterator[duckdb.DuckDBPyConnection]:
+    """An empty database."""
+    with connect(threads=1) as made:
+        yield made
+
+
+@pytest.fixture(scope="module")
+def bare(con: duckdb.DuckDBPyConnection) -> duckdb.DuckDBPyConnection:
+    """The same, under the name that non-Hypothesis tests use."""
+    return con
+
+
+def _find(
+    con: duckdb.DuckDBPyConnection,
+    contacts: list[Contact],
+    agency_of: dict[int, str],
+    person_of: dict[int, int],
+    *,
+    months: int,
+    as_of: date,
+    minimum: int = 2,
+) -> tuple[MultiAgency, dict[tuple[int, str], tuple[Any, ...]], dict[int, int]]:
+    subjects = sorted(agency_of)
+    tables = {
+        "contacts": pa.Table.from_pylist(
+            [dict(zip(CONTACTS.names, contact, strict=True)) for contact in contacts], schema=CONTACTS
+        ),
+        "subjects": pa.table(
+            {"subject": pa.array(subjects, pa.int32()), "agency": pa.array([agency_of[s] for s in subjects])}
+        ),
+        "people": pa.table(
+            {
+                "subject": pa.array(subjects, pa.int32()),
+                "person": pa.array([person_of[s] for s in subjects], pa.int32()),
+            }
+        ),
+    }
+    for name in ("in_window", "multi_agency"):
+        con.execute(f"DROP TABLE IF EXISTS {name}")
+    for name, table in tables.items():
+        con.register(name, table)
+    found = find_multi_agency(con, months=months, as_of=as_of, minimum_agencies=minimum)
+    inside = {
+        (row[0], row[1]): row[2:]
+        for row in con.execute(
+            "SELECT person, agency, contact_count, first_date, last_date, open_case, lead FROM in_window"
+        ).fetchall()
+    }
+    multi = dict(con.execute("SELECT person, agencies FROM multi_agency").fetchall())
+    for name in tables:
+        con.unregister(name)
+    return found, inside, multi
+
+
+@st.composite
+def _cases(draw: st.DrawFn) -> dict[str, Any]:
+    as_of = draw(st.sampled_from(MONTH_ENDS) | st.dates(date(2023, 1, 1), date(2027, 12, 31)))
+    months = draw(st.integers(1, 36))
+    edge = first_day(as_of, months)
+    near = [bound + timedelta(days=n) for bound in (edge, as_of) for n in (-1, 0, 1)]
+    days = st.none() | st.sampled_from(near) | st.dates(edge - timedelta(days=20), as_of + timedelta(days=20))
+    subjects = draw(st.integers(1, 9))
+    contact = st.tuples(
+        st.integers(0, subjects - 1), days, st.none() | st.booleans(), st.none() | st.integers(0, 4)
+    )
+    return {
+        "contacts": draw(st.lists(contact, max_size=25)),
+        "agency_of": {s: draw(st.sampled_from(AGENCIES)) for s in range(subjects)},
+        "person_of": {s: draw(st.integers(0, 3)) for s in range(subjects)},
+        "months": months,
+        "as_of": as_of,
+    }
+
+
+@given(_cases(), st.integers(2, 3))
+@settings(max_examples=80, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_window_equals_the_plain_oracle(
+    con: duckdb.DuckDBPyConnection, case: dict[str, Any], minimum: int
+) -> None:
+    """Counts, first and last day, open case and whom to ring are those of the contacts inside the window."""
+    found, inside, multi = _find(con, **case, minimum=minimum)
+    expected = window(**case)
+    assert inside == expected
+    agencies = Counter(person for person, _ in expected)
+    assert multi == {person: count for person, count in agencies.items() if count >= minimum}
+    assert found.people == len(multi)
+    assert found.by_agencies == dict(Counter(multi.values()))
+    assert (found.months, found.as_of) == (case["months"], case["as_of"])
+
+
+@pytest.mark.parametrize(
+    ("as_of", "months", "first"),
+    [
+        (date(2026, 6, 30), 12, date(2025, 7, 1)),
+        (date(2026, 3, 31), 1, date(2026, 3, 1)),
+        (date(2026, 2, 28), 1, date(2026, 1, 29)),
+        (date(2024, 2, 29), 12, date(2023, 3, 1)),
+        (date(2025, 2, 28), 12, date(2024, 2, 29)),
+        (date(2026, 12, 31), 6, date(2026, 7, 1)),
+    ],
+)
+def test_first_and_last_day(bare: duckdb.DuckDBPyConnection, as_of: date, months: int, first: date) -> None:
+    """The window begins the day after the same day of the month `months` earlier, and ends with its last day."""
+    one = timedelta(days=1)
+    contacts: list[Contact] = [(0, day, None, None) for day in (first - one, first, as_of, as_of + one, None)]
+    _, inside, _ = _find(bare, contacts, {0: "police"}, {0: 0}, months=months, as_of=as_of)
+    assert inside == {(0, "police"): (2, first, as_of, None, None)}
+
+
+def test_subjects_of_one_person_at_one_agency_count_once(bare: duckdb.DuckDBPyConnection) -> None:
+    """Two references of the police for one person are one agency, with the contacts of both."""
+    day = date(2026, 6, 1)
+    contacts: list[Contact] = [
+        (0, day, False, 1),
+        (1, day + timedelta(days=2), None, 3),
+        (2, day, True, None),
+    ]
+    found, inside, multi = _find(
+        bare,
+        contacts,
+        {0: "police", 1: "police", 2: "health"},
+        {0: 5, 1: 5, 2: 5},
+        months=12,
+        as_of=date(2026, 6, 30),
+    )
+    assert inside[5, "police"] == (2, day, day + timedelta(days=2), False, 3)
+    assert multi == {5: 2}
+    assert found.by_agencies == {2: 1}
+
+
+def test_whom_to_ring_is_of_the_latest_contact_that_names_one(bare: duckdb.DuckDBPyConnection) -> None:
+    """A later contact that names nobody, or lies outside the window, does not hide the lead of an earlier one."""
+    as_of = date(2026, 6, 30)
+    contacts: list[Contact] = [
+        (0, date(2026, 1, 1), True, 9),
+        (0, date(2026, 5, 1), None, 2),
+        (0, date(2026, 6, 1), None, None),
+        (0, date(2026, 7, 1), None, 7),
+    ]
+    _, inside, _ = _find(bare, contacts, {0: "police"}, {0: 0}, months=12, as_of=as_of)
+    assert inside[0, "police"] == (3, date(2026, 1, 1), date(2026, 6, 1), True, 2)
