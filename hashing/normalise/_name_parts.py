@@ -232,7 +232,7 @@ def normalise_one(text: str, kind: Kind) -> tuple[str | None, Outcome]:
         return None, Outcome.INVALID
     whole = to_words(text, kind)
     nothing = not any(character.isalnum() for character in text)
-    if nothing or _SPELLED_PLACEHOLDER.search(text) or (whole and is_placeholder(whole, kind)):
+    if nothing or _SPELLED_PLACEHOLDER.search(text) or " ".join(whole) in rules(kind).placeholders:
         return None, Outcome.PLACEHOLDER
     words, _ = take_apart(text, kind)
     if not words:

@@ -109,6 +109,8 @@ def test_placeholders_have_no_alternatives() -> None:
     """What is no name has no other name."""
     raw = pa.array(["n/a", "unknown / unknown", "baby (unknown)", None, "", "Robert (deceased)", "Anna (F)"])
     assert norm.alternative_names(raw) == [()] * 7
+    assert forename(*raw.to_pylist()) == [*[None] * 5, "ROBERT", "ANNA"]
+    assert forename("John (unknown)", "John / unknown", "John [baby]") == ["JOHN"] * 3
 
 
 @pytest.mark.parametrize(
@@ -147,6 +149,7 @@ def test_every_way_to_write_an_irish_or_scottish_prefix_is_one() -> None:
     """O, Mc and Mac are closed up whatever stands after them."""
     assert set(surname("O'Brien", "O\u2019Brien", "O Brien", "O' Brien", "o`brien", "Ó Brien")) == {"OBRIEN"}
     assert set(surname("Mc Donald", "McDonald", "MC-DONALD")) == {"MCDONALD"}
+    assert set(surname("D'Souza", "D Souza", "DSOUZA")) == {"DSOUZA"}
 
 
 def test_scripts_become_latin() -> None:
