@@ -18,7 +18,7 @@ from schemas.identity import PrivateIdentity
 VECTORS = json.loads((FOLDER / "vectors.json").read_text())
 NOT_IN_A_FILE = {
     "LimitExceeded": "a file beyond the limits is too large to keep (test_stream.py)",
-    "UnknownPart": "it is the reader's mistake (test_package.py)",
+    "UnknownPart": "it is the reader's mistake (test_container.py)",
 }
 
 
