@@ -80,6 +80,15 @@ def _formats(value: Any, where: str) -> tuple[str, ...]:
     return tuple(_text(entry, where) for entry in listed)
 
 
+def _codes(value: Any, where: str) -> dict[str, str]:
+    if isinstance(value, dict) and not all(isinstance(key, str) for key in value):
+        # YAML reads 01 as 1, which is another code.
+        raise MappingError(
+            "a code is not text.", where=where, remedy='Put the codes in quotes, for example "1": F.'
+        )
+    return {code: _text(ours, f"{where}.{code}") for code, ours in _entries(value, where).items()}
+
+
 def _agency(entry: Any, where: str) -> AgencyMapping:
     entries = _entries(entry, where)
     for name in entries:
@@ -100,10 +109,7 @@ def _agency(entry: Any, where: str) -> AgencyMapping:
         agency_type=None if agency_type is None else _text(agency_type, f"{where}.agency_type"),
         columns={name: _text(value, f"{where}.columns.{name}") for name, value in parts["columns"].items()},
         dates={name: _formats(value, f"{where}.dates.{name}") for name, value in parts["dates"].items()},
-        codes={
-            name: {str(code): str(ours) for code, ours in _entries(value, f"{where}.codes.{name}").items()}
-            for name, value in parts["codes"].items()
-        },
+        codes={name: _codes(value, f"{where}.codes.{name}") for name, value in parts["codes"].items()},
         standards={
             name: _text(value, f"{where}.standards.{name}") for name, value in parts["standards"].items()
         },
