@@ -28,9 +28,12 @@ def _kinds(field: str, values: pa.StringArray, standards: Mapping[str, str]) -> 
         case "dob":
             return normalise.derive_date(values)
         case "postcode":
-            return normalise.derive_postcode(
+            made = normalise.derive_postcode(
                 values, standard="generic" if standards.get("postcode") == "generic" else "uk"
             )
+            # A generic postcode too short to have a district would agree at a fine level and not at a coarse one.
+            present = pc.is_valid(made["district"])
+            return {kind: pc.if_else(present, column, None) for kind, column in made.items()}
         case "address":
             return normalise.derive_address(values)
         case _:
