@@ -1,0 +1,260 @@
+"""Every count that is shipped, against a loop over all pairs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from itertools import combinations
+
+import numpy as np
+import pyarrow as pa
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from sealing_builders import LIMITS, person, subjects_of
+
+from hashing import counts as counting
+from hashing.coding import Coded, combine, encode, factorize, recode
+from hashing.counts import PairCounter, counts_of, family_pairs, independent_rows, level_pairs, pass_pairs
+from hashing.derive import derive, with_rarity
+from hashing.mapping import AgencyMapping
+from schemas.scheme import COMPARISONS, FAMILY_LEVELS, Comparison, Term, parse_pass
+
+people = st.lists(st.tuples(*(st.integers(0, limit) for limit in LIMITS)), min_size=2, max_size=20)
+"""Choices for `person`: small ranges, so that many values agree and many are missing."""
+
+few = settings(max_examples=25, deadline=None)
+
+
+def derived_of(choices: Sequence[Sequence[int]]) -> tuple[dict[str, Coded], np.ndarray]:
+    """Derive rows, the first of which is complete so that something is usable."""
+    rows = [person("first", [0] * len(LIMITS)), *(person(f"r{n}", c) for n, c in enumerate(choices))]
+    subjects = subjects_of(rows)
+    return with_rarity(derive(subjects)), subjects.version_subject
+
+
+Texts = Mapping[str, list[str | None]]
+
+
+def texts_of(derived: Mapping[str, Coded]) -> Texts:
+    """The columns as plain texts."""
+    return {
+        name: coded.values.take(pa.array(coded.codes, mask=coded.codes < 0)).to_pylist()
+        for name, coded in derived.items()
+    }
+
+
+def agrees(texts: Texts, names: Sequence[str], a: int, b: int) -> bool:
+    """Whether rows a and b hold all of `names` and agree on them."""
+    return all(
+        name in texts and texts[name][a] is not None and texts[name][a] == texts[name][b] for name in names
+    )
+
+
+def level_of(texts: Texts, levels: Sequence[tuple[str, Sequence[Term]]], a: int, b: int) -> str:
+    """The first level that a pair is at."""
+    return next((name for name, terms in levels if any(agrees(texts, t, a, b) for t in terms)), "else")
+
+
+def brute_levels(texts: Texts, comparison: Comparison, rows: int) -> dict[str, int]:
+    """Count every pair at its level, one by one."""
+    found = dict.fromkeys(("comparable", *(level.name for level in comparison.levels), "else"), 0)
+    levels = [(level.name, level.terms) for level in comparison.levels]
+    for a, b in combinations(range(rows), 2):
+        found["comparable"] += any(
+            name in texts and texts[name][a] is not None and texts[name][b] is not None
+            for name in comparison.presence
+        )
+        found[level_of(texts, levels, a, b)] += 1
+    return found
+
+
+@few
+@given(people)
+def test_levels_equal_a_loop_over_all_pairs(choices: list[tuple[int, ...]]) -> None:
+    """Pairs at each level, and comparable pairs, are exact; the rare level adds half a pair for each rare name."""
+    derived, owners = derived_of(choices)
+    texts = texts_of(derived)
+    counter = PairCounter(derived)
+    for comparison in COMPARISONS:
+        expected = brute_levels(texts, comparison, len(owners))
+        del expected["else"]
+        rare = derived.get(f"{comparison.name}.rare")
+        if rare is not None:
+            expected["rare"] += int((rare.codes >= 0).sum()) // 2
+        assert level_pairs(counter, comparison) == expected
+
+
+@few
+@given(people, st.lists(st.lists(st.integers(0, 30), min_size=1, max_size=3), min_size=1, max_size=4))
+def test_any_of_several_terms(choices: list[tuple[int, ...]], picks: list[list[int]]) -> None:
+    """Inclusion and exclusion over any terms counts the pairs that agree on at least one of them."""
+    derived, owners = derived_of(choices)
+    texts = texts_of(derived)
+    held = sorted(set(derived) - {"forename.rare", "forename.mid", "surname.rare", "surname.mid"})
+    terms = [frozenset(held[pick % len(held)] for pick in pick_list) for pick_list in picks]
+    # A coarser value that is missing where a finer one is not (a two-letter name has no first three
+    # letters) is agreement by the finer one alone, so only values that are always there together are drawn.
+    whole = {"first3", "last3", "sector", "district", "house", "number_street", "street"}
+    terms = [term for term in terms if not any(name.split(".")[-1] in whole for name in term)]
+    expected = sum(
+        any(agrees(texts, sorted(term), a, b) for term in terms)
+        for a, b in combinations(range(len(owners)), 2)
+    )
+    assert PairCounter(derived).agreeing(terms) == expected
+
+
+@few
+@given(people)
+def test_rates_cells_and_pairs(choices: list[tuple[int, ...]]) -> None:
+    """Sizes of cells, rates and listed agreement are those of a loop."""
+    derived, owners = derived_of(choices)
+    texts = texts_of(derived)
+    counter = PairCounter(derived)
+    every = np.array(list(combinations(range(len(owners)), 2)), dtype=np.int64).reshape(-1, 2)
+    assert counter.pairs == len(every)
+    for names in (("dob.exact",), ("surname.exact", "postcode.exact"), ("sex.exact", "forename.initial")):
+        looped = np.array([agrees(texts, names, a, b) for a, b in every.tolist()], dtype=bool)
+        assert (counter.agree(names, every) == looped).all()
+        cells = counter.cells(names)
+        assert int((cells * (cells - 1) // 2).sum()) == looped.sum()
+    looped = np.array([agrees(texts, ("sex.exact",), a, b) for a, b in every.tolist()], dtype=bool)
+    assert counter.rate("sex.exact") == pytest.approx(looped.sum() / max(len(every), 1))
+
+
+@few
+@given(people)
+def test_families_equal_a_loop_over_all_pairs(choices: list[tuple[int, ...]]) -> None:
+    """Pairs of relatives are exact at every level of the family correction."""
+    derived, owners = derived_of(choices)
+    texts = texts_of(derived)
+    expected = dict.fromkeys((level.name for level in FAMILY_LEVELS), 0)
+    levels = [(level.name, level.terms) for level in FAMILY_LEVELS]
+    for a, b in combinations(range(len(owners)), 2):
+        at = level_of(texts, levels, a, b)
+        if at != "else":
+            expected[at] += 1
+    assert family_pairs(PairCounter(derived)) == expected
+
+
+@few
+@given(
+    people, st.sampled_from(["dob+surname", "postcode.district+sex", "name_set+dob.year"]), st.integers(1, 6)
+)
+def test_pass_pairs_equal_a_loop(choices: list[tuple[int, ...]], text: str, crowded: int) -> None:
+    """Pairs that meet in a pass without its crowded cells, or what independence expects if that is more."""
+    derived, owners = derived_of(choices)
+    texts = texts_of(derived)
+    parts = parse_pass(text).parts
+    rows = range(len(owners))
+    size = {a: sum(agrees(texts, parts, a, b) for b in rows) for a in rows}
+    met = sum(agrees(texts, parts, a, b) and size[a] <= crowded for a, b in combinations(rows, 2))
+    counter = PairCounter(derived)
+    chance = counter.pairs * np.prod([counter.rate(part) for part in parts])
+    assert pass_pairs(counter, parts, crowded_cell=crowded) == pytest.approx(max(met, chance))
+
+
+@few
+@given(people)
+def test_people_recorded_twice_are_counted_once(choices: list[tuple[int, ...]]) -> None:
+    """Of every group of subjects that look alike, joined through any chain, exactly the first row stays."""
+    derived, owners = derived_of(choices)
+    texts = texts_of(derived)
+    first = [int(np.flatnonzero(owners == subject)[0]) for subject in np.unique(owners)]
+    group = {row: row for row in first}
+    for a, b in combinations(first, 2):
+        if any(agrees(texts, names, a, b) for names in counting._SAME_PERSON):
+            old, new = group[b], group[a]
+            group = {row: new if of == old else of for row, of in group.items()}
+    kept = sorted(next(row for row in first if group[row] == of) for of in set(group.values()))
+    assert sorted(independent_rows(derived, owners).tolist()) == kept
+
+
+def test_twins_stay_two_people() -> None:
+    """Same surname, date and home with other forenames and numbers is not one person recorded twice."""
+    rows = [person("a", [0, 1, 0, 0, 0, 0, 0, 0]), person("b", [2, 1, 0, 0, 0, 0, 1, 0])]
+    subjects = subjects_of(rows)
+    assert len(independent_rows(derive(subjects), subjects.version_subject)) == 2
+
+
+def test_more_rows_than_are_counted_are_sampled(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Beyond the limit a fixed stride keeps at most that many rows, each of them once."""
+    monkeypatch.setattr(counting, "COUNTED_ROWS", 10)
+    codes = np.arange(35, dtype=np.int32)
+    coded = Coded(codes=codes, values=pa.array([f"S{n}" for n in codes]))
+    kept = independent_rows({"surname.exact": coded}, codes)
+    assert len(kept) <= 10
+    assert len(set(kept.tolist())) == len(kept)
+
+
+def test_no_term_agrees_in_a_field_that_is_not_held() -> None:
+    """A field that the extract lacks gives no pairs, and no comparable ones."""
+    rows = [{"ref": f"r{n}", "surname": "SMITH", "dob": "1990-03-04"} for n in range(3)]
+    derived = derive(subjects_of(rows))
+    counter = PairCounter(derived)
+    nhs = next(comparison for comparison in COMPARISONS if comparison.name == "nhs_number")
+    assert set(level_pairs(counter, nhs).values()) == {0}
+    assert pass_pairs(counter, ("nhs_number.exact",), crowded_cell=9) == 0
+    assert family_pairs(counter) == dict.fromkeys((level.name for level in FAMILY_LEVELS), 0)
+
+
+def test_large_groups_are_no_families(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Rows further apart than the largest family in one group of surname and place are not listed."""
+    monkeypatch.setattr(counting, "_LARGEST_FAMILY", 3)
+    keys, rows = np.zeros(5, dtype=np.int64), np.arange(5, dtype=np.int64)
+    assert sorted(map(tuple, counting._pairs_in_groups(keys, rows).tolist())) == [
+        (a, b) for a, b in combinations(range(5), 2) if b - a < 3
+    ]
+
+
+def test_levels_of_a_short_generic_postcode() -> None:
+    """A postcode too short to have a district counts as missing, so that no level ends up with fewer than no pairs."""
+    rows = [
+        {"ref": f"r{n}", "surname": name, "dob": f"199{n}-03-04", "postcode": "A7"}
+        for n, name in enumerate(("SMITH", "JONES", "THOMAS"))
+    ]
+    derived = derive(subjects_of(rows, mapping=AgencyMapping(standards={"postcode": "generic"})))
+    location = next(comparison for comparison in COMPARISONS if comparison.name == "location")
+    assert set(level_pairs(PairCounter(derived), location).values()) == {0}
+
+
+def test_what_is_shipped() -> None:
+    """Counts by level, family level and pass, for one row a person, are plain numbers under stable names."""
+    choices = [[n % (limit + 1) for limit in LIMITS] for n in range(20)]
+    derived, owners = derived_of(choices)
+    passes = (parse_pass("dob+surname.phonetic"), parse_pass("nhs_number"))
+    made = counts_of(derived, owners, passes, crowded_cell=5)
+    rows = len(independent_rows(derived, owners))
+    assert made["rows"] == rows
+    assert made["pairs"] == rows * (rows - 1) // 2
+    assert set(made["levels"]) == {comparison.name for comparison in COMPARISONS}
+    assert set(made["passes"]) == {"dob+surname.phonetic", "nhs_number"}
+    assert all(type(n) is int for counts in made["levels"].values() for n in counts.values())
+
+
+@given(st.lists(st.one_of(st.none(), st.text(max_size=3)), max_size=12))
+def test_dictionary_coding_keeps_every_value(texts: list[str | None]) -> None:
+    """Codes and values give the column back, nulls as -1; recoding maps value by value."""
+    coded = encode(pa.array(texts, pa.string()))
+    assert [None if c < 0 else coded.values[int(c)].as_py() for c in coded.codes] == texts
+    mapped = [None if text.startswith("a") else text[:1] for text in coded.values.to_pylist()]
+    again = recode(coded, pa.array(mapped, pa.string()))
+    expected = [None if text is None or text.startswith("a") else text[:1] for text in texts]
+    assert [None if c < 0 else again.values[int(c)].as_py() for c in again.codes] == expected
+
+
+@given(st.lists(st.tuples(*[st.integers(-1, 4)] * 3), max_size=20))
+def test_combining_columns_tells_tuples_apart(rows: list[tuple[int, int, int]]) -> None:
+    """Two rows get one code exactly when their tuples are equal (a missing value is a value here)."""
+    columns = [np.array([row[k] for row in rows], dtype=np.int32) for k in range(3)]
+    keys, size = combine(columns)
+    assert size == len(set(rows))
+    assert sorted(set(keys.tolist())) == list(range(size))
+    for a, b in combinations(range(len(rows)), 2):
+        assert (keys[a] == keys[b]) == (rows[a] == rows[b])
+
+
+def test_factorize_numbers_by_first_appearance() -> None:
+    """Codes are dense and in order of first appearance."""
+    keys, size = factorize(np.array([70, -5, 70, 9], dtype=np.int64))
+    assert keys.tolist() == [0, 1, 0, 2]
+    assert size == 3
