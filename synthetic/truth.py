@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from synthetic.agencies import IDENTIFIERS, Agency
 from synthetic.contacts import Contacts
@@ -41,7 +42,7 @@ def _band(age: Floats) -> Strings:
 
 
 def _flag(values: Bools) -> pa.Array:
-    return pa.array(np.where(values, "yes", "no"), pa.string())
+    return pc.if_else(pa.array(values), "yes", "no")
 
 
 def people_table(people: People, dwellings: Dwellings, *, first_household: int, today: int) -> pa.Table:
