@@ -14,9 +14,7 @@ import pytest
 
 from tests.conftest import run
 
-HEADER = (
-    "ref,forename,surname,dob,sex,postcode,uprn,nhs_number,address,record_date,contact_type,case_status,lead_contact"
-)
+HEADER = "ref,forename,surname,dob,sex,postcode,uprn,nhs_number,address,record_date,contact_type,case_status,lead_contact"
 
 
 def test_json_has_the_contract_shape(rehearsed: tuple[dict[str, Any], Path]) -> None:
@@ -55,7 +53,9 @@ def test_links_well_within_the_privacy_budget(rehearsed: tuple[dict[str, Any], P
     assert 0 < figures["privacy"]["expected_reidentification"] < 0.1
 
 
-def test_kept_output_holds_agreement_report_and_results(rehearsed: tuple[dict[str, Any], Path], extracts: Path) -> None:
+def test_kept_output_holds_agreement_report_and_results(
+    rehearsed: tuple[dict[str, Any], Path], extracts: Path
+) -> None:
     """The output folder has what each role would hold, and an agency's results hold only its own references."""
     figures, out = rehearsed
     assert (out / "report.html").read_text(encoding="utf-8").startswith("<!doctype html>")
@@ -117,11 +117,39 @@ def test_pipe_gets_one_object_and_nothing_else(tmp_path: Path) -> None:
     )
     assert done.returncode == 0, done.stderr
     assert done.stderr == ""
-    assert set(json.loads(done.stdout)) >= {"pairs", "clusters", "blocking", "privacy", "multi_agency", "input"}
+    assert set(json.loads(done.stdout)) >= {
+        "pairs",
+        "clusters",
+        "blocking",
+        "privacy",
+        "multi_agency",
+        "input",
+    }
 
 
-FORENAMES = "Amelia Bartholomew Cressida Dominic Eleanora Frederick Guinevere Horatio Isadora Jedediah".split()
-SURNAMES = "Abernathy Bickerstaff Cholmondeley Dankworth Entwistle Fazakerley Grimshaw Higginbottom Inskip".split()
+FORENAMES = [
+    "Amelia",
+    "Bartholomew",
+    "Cressida",
+    "Dominic",
+    "Eleanora",
+    "Frederick",
+    "Guinevere",
+    "Horatio",
+    "Isadora",
+    "Jedediah",
+]
+SURNAMES = [
+    "Abernathy",
+    "Bickerstaff",
+    "Cholmondeley",
+    "Dankworth",
+    "Entwistle",
+    "Fazakerley",
+    "Grimshaw",
+    "Higginbottom",
+    "Inskip",
+]
 
 
 def _people(count: int = 90) -> list[dict[str, str]]:
@@ -133,7 +161,8 @@ def _people(count: int = 90) -> list[dict[str, str]]:
             "surname": SURNAMES[number // len(FORENAMES) % len(SURNAMES)],
             "dob": f"{1950 + number * 7 % 60}-{number % 12 + 1:02d}-{number % 28 + 1:02d}",
             "sex": "MF"[number % 2],
-            "postcode": f"AB{number % 9 + 1} {number // 9 % 9 + 1}{'ABDEFGHJ'[number % 8]}{'LNPQRSTU'[number // 8 % 8]}",
+            "postcode": f"AB{number % 9 + 1} {number // 9 % 9 + 1}"
+            f"{'ABDEFGHJ'[number % 8]}{'LNPQRSTU'[number // 8 % 8]}",
             "uprn": str(100_000_000 + number),
             "nhs_number": "",
             "address": f"{number + 1} Larkspur Lane",
