@@ -39,7 +39,8 @@ ADDRESSES = (
     "Rose Cottage, Mill Lane",
     "14 Low Lane",
 )
-NHS_NUMBERS = ("943 476 5919", "943 476 5870", "401 023 2137")
+NHS_NUMBERS = ("612 345 1782", "623 981 7457", "634 017 8294")
+"""Invented; right check digits, not among the numbers that are printed as examples."""
 
 
 def person(ref: str, choice: Iterable[int]) -> dict[str, str | None]:
