@@ -12,7 +12,6 @@ from click.testing import CliRunner, Result
 import cli
 
 
-
 def run(*arguments: str | Path, env: dict[str, str] | None = None) -> Result:
     """Run a command of the real command line in this process."""
     return CliRunner().invoke(cli.main, [str(argument) for argument in arguments], env=env)
