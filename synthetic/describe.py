@@ -12,6 +12,7 @@ import duckdb
 from schemas.atomic import atomic_write
 from schemas.errors import InputError
 from synthetic.measure import Measures, measure
+from synthetic.pools import SURNAME_SHARES
 from synthetic.svg import Curve, Series, bars, curves, table
 
 _STYLE = """
@@ -115,10 +116,6 @@ def _households(found: Measures) -> Section:
     )
 
 
-# Percent of the UK electoral register 1996 at some ranks: P. Dance, Modern British Surnames, comparative table.
-_SURNAME_RANKS = ((1, 1.20), (2, 0.90), (3, 0.62), (5, 0.56), (7, 0.42), (10, 0.33), (15, 0.29), (20, 0.25))
-
-
 def _surnames(found: Measures) -> Section:
     ours = [(float(rank), 100 * share) for rank, share in found.surnames]
     words = (
@@ -128,7 +125,7 @@ def _surnames(found: Measures) -> Section:
     )
     lines = [
         Curve(name="this population", points=ours),
-        Curve(name="published", points=_SURNAME_RANKS, published=True),
+        Curve(name="published", points=SURNAME_SHARES, published=True),
     ]
     return Section(
         heading="Surnames",

@@ -24,12 +24,12 @@ Rules = tuple[tuple[str, str], ...]
 
 BRITISH_COHORTS = (1900, 1925, 1940, 1950, 1960, 1970, 1980, 1990, 2000, 2010, 2020)
 
-# UK electoral register 1996, percent of people: P. Dance, "Modern British Surnames", comparative table of 300 leading
-# surnames. Only this anchor and the shape below are taken from it, not the list.
-_COMMONEST_SURNAME = 0.0120
-# Zipf-Mandelbrot weight C (r + b)^-a. b and a reproduce 1.20% at rank 1, 0.33% at rank 10 and 0.25% at rank 20 of that
-# table; from rank 500 on the exponent is 1, which puts about 40% of people in the first 500 names.
-_HEAD_SHIFT, _HEAD_EXPONENT = 2.0, 0.787
+# Percent of people by rank of their surname, UK electoral register 1996 (P. Dance, "Modern British Surnames",
+# comparative table of 300 leading surnames). Only these shares are taken from it, not the list.
+SURNAME_SHARES = ((1, 1.20), (2, 0.90), (3, 0.62), (5, 0.56), (7, 0.42), (10, 0.33), (15, 0.29), (20, 0.25))
+# From rank 20 to 500 a power law whose exponent puts 34% of British people, and with the surnames of the other
+# communities about 40% of all, in the commonest 500. From there on Zipf's law shares out the rest.
+_HEAD_EXPONENT = 0.734
 _TAIL_FROM, _TAIL_EXPONENT = 500, 1.0
 
 # England has more surnames than this (lists of a quarter of a million are quoted); more would slow the start.
@@ -162,14 +162,14 @@ def _unique(*groups: list[str]) -> list[str]:
 
 def _surname_weights(count: int) -> npt.NDArray[np.float64]:
     rank = np.arange(1, count + 1, dtype=np.float64)
-    weight = ((rank + _HEAD_SHIFT) / (1 + _HEAD_SHIFT)) ** -_HEAD_EXPONENT
-    bend = ((_TAIL_FROM + _HEAD_SHIFT) / (1 + _HEAD_SHIFT)) ** -_HEAD_EXPONENT
-    tail = rank > _TAIL_FROM
-    weight[tail] = bend * (rank[tail] / _TAIL_FROM) ** -_TAIL_EXPONENT
-    # The head is fixed by the published shares; what is left goes to the tail in proportion.
-    weight *= _COMMONEST_SURNAME
+    places, shares = (np.log(np.array(column)) for column in zip(*SURNAME_SHARES, strict=True))
+    weight: npt.NDArray[np.float64] = np.exp(np.interp(np.log(rank), places, shares)) / 100
+    last, lowest = SURNAME_SHARES[-1]
+    middle, tail = rank > last, rank > _TAIL_FROM
+    weight[middle] = lowest / 100 * (rank[middle] / last) ** -_HEAD_EXPONENT
     if tail.any():
-        weight[tail] *= max(0.0, 1.0 - weight[~tail].sum()) / weight[tail].sum()
+        weight[tail] = rank[tail] ** -_TAIL_EXPONENT
+        weight[tail] *= (1.0 - weight[~tail].sum()) / weight[tail].sum()
     return weight
 
 

@@ -12,6 +12,7 @@ from synthetic.households import ADULT_CHILD, CHILD, HEAD, KIND, KINDS, PARTNER
 from synthetic.naming import COMMUNITY
 from synthetic.nhs import check_digits
 from synthetic.people import NEVER, NOWHERE, YEAR
+from synthetic.pools import SURNAME_SHARES, surnames
 
 TODAY = (date(2026, 6, 30) - date(1970, 1, 1)).days
 
@@ -99,6 +100,18 @@ def test_surnames_have_a_heavy_tail(people):
     assert counts[:500].sum() / counts.sum() == pytest.approx(0.40, abs=0.05)
     assert (counts == 1).mean() > 0.3
     assert counts.size > 7_000
+
+
+def test_the_head_of_the_surname_pool_is_the_published_one():
+    """The shares at the published ranks are those of the electoral register; the first 500 take 34% of British people."""
+    pool = surnames()["british"]
+    shares = 100 * np.diff(np.r_[0.0, pool.cumulative])
+    assert [shares[rank - 1] for rank, _ in SURNAME_SHARES] == pytest.approx(
+        [share for _, share in SURNAME_SHARES]
+    )
+    assert pool.cumulative[499] == pytest.approx(0.34, abs=0.005)
+    assert (np.diff(shares) < 0.005).all()
+    assert pool.names.size == np.unique(pool.names).size > 90_000
 
 
 def test_the_chance_that_two_people_share_a_surname_is_as_measured(people):
