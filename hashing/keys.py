@@ -15,15 +15,11 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF, HKDFExpand
 
 from hashing.cmac import BatchCmac, Blocks, as_blocks
+from schemas.labels import encode
 from schemas.scheme import Pass
 
-_LABEL = b"tallystick/block-sealed/v1/"
+_LABEL = "tallystick/block-sealed/v1/"
 _DIGEST_BYTES = 16
-
-
-def encode(*parts: bytes) -> bytes:
-    """Join `parts` unambiguously: each is preceded by its length in four bytes, big-endian."""
-    return b"".join(len(part).to_bytes(4, "big") + part for part in parts)
 
 
 class TokenKeys(Protocol):
@@ -57,14 +53,14 @@ class RunKeys:
     __slots__ = ("_key",)
 
     def __init__(self, *, secret: bytes, agreement_digest: str, run_id: str) -> None:
-        info = _LABEL + b"run" + encode(agreement_digest.encode(), run_id.encode())
+        info = encode(f"{_LABEL}run", agreement_digest.encode(), run_id.encode())
         self._key = HKDF(algorithm=hashes.SHA256(), length=32, salt=None, info=info).derive(secret)
 
     def __repr__(self) -> str:
         return "RunKeys(keys hidden)"
 
     def _expand(self, label: str, *parts: str, length: int = 32) -> bytes:
-        info = _LABEL + label.encode() + encode(*(part.encode() for part in parts))
+        info = encode(_LABEL + label, *(part.encode() for part in parts))
         return HKDFExpand(algorithm=hashes.SHA256(), length=length, info=info).derive(self._key)
 
     def digests(self, name: str, values: Sequence[str]) -> Blocks:

@@ -128,20 +128,20 @@ def open_return(
     expect = Expectation(kind="return", agreement_digest=agreement.digest, sender=unit)
     with open_package(path, recipient=owner, known_senders=known, expect=expect) as package:
         manifest = package.manifest
-        table = _read_table(package, "contacts", RETURN, manifest.counts["rows"])
+        table = _read_table(package, "contacts", RETURN, manifest.count("rows"))
     run_id = manifest.run_id
     own = Expectation(kind="crosswalk", agreement_digest=agreement.digest, run_id=run_id, sender=owner.party)
     with open_package(
         crosswalk, recipient=owner, known_senders={owner.party: owner.public}, expect=own
     ) as package:
-        refs = _read_table(package, "refs", CROSSWALK, package.manifest.counts["refs"])
+        refs = _read_table(package, "refs", CROSSWALK, package.manifest.count("refs"))
     keys = RunKeys(secret=secret, agreement_digest=agreement.digest, run_id=run_id)
     leads = _leads(table, keys, agreement.digest, run_id, str(path))
     rows = _result_rows(table, leads, refs, _own_names(extract_columns))
     facts = manifest.facts
     return Opened(
         table=pa.Table.from_pylist(rows, schema=_result_schema()),
-        people=manifest.counts["people"],
+        people=manifest.count("people"),
         months=int(str(facts["window_months"])),
         as_of=str(facts["as_of"]),
         run_id=run_id,

@@ -19,11 +19,12 @@ from hashing import normalise
 from hashing.coding import Coded
 from hashing.counts import counts_of
 from hashing.derive import derive, with_rarity
-from hashing.keys import RunKeys, encode
+from hashing.keys import RunKeys
 from hashing.seal import RandomBytes, seal
 from hashing.subjects import NO_DAY, Contacts, Quality, Subjects
 from schemas.container import write_package
 from schemas.identity import PrivateIdentity, PublicIdentity
+from schemas.labels import encode
 from schemas.payload import CONTACTS, LEADS, VERSIONS, pass_part
 from schemas.scheme import SCHEME
 from schemas.tables import ARROW_STREAM, arrow_stream
@@ -100,7 +101,7 @@ def _contacts_batch(contacts: Contacts) -> pa.RecordBatch:
 
 def lead_context(agreement_digest: str, run_id: str, agency: str) -> bytes:
     """Return the associated data that binds a sealed lead contact to its agreement, run and agency."""
-    return b"tallystick/v1/lead" + encode(agreement_digest.encode(), run_id.encode(), agency.encode())
+    return encode("tallystick/v1/lead", agreement_digest.encode(), run_id.encode(), agency.encode())
 
 
 def _sealed_leads(leads: Coded, keys: RunKeys, context: bytes, random_bytes: RandomBytes) -> pa.RecordBatch:
