@@ -19,7 +19,8 @@ from synthetic.contacts import meet
 from synthetic.extracts import WORKERS, Extract, make_extract
 from synthetic.population import build_people
 from synthetic.profile import load_profile
-from synthetic.recording import Recorder, true_values
+from synthetic.recording import Recorder
+from synthetic.records import true_values
 from synthetic.rows import write_rows
 from synthetic.store import FileFormat, write_part
 from synthetic.truth import error_table, link_table, people_table

@@ -15,7 +15,7 @@ from synthetic.agencies import FIELDS, IDENTIFIERS, Agency
 from synthetic.contacts import Contacts
 from synthetic.households import Ints
 from synthetic.pools import Strings
-from synthetic.recording import NO_DATE, Recorded
+from synthetic.records import NO_DATE, Recorded
 from synthetic.rows import Rows
 
 WORKERS = 240

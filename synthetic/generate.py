@@ -14,7 +14,7 @@ from pathlib import Path
 from ruamel.yaml import YAML
 
 from schemas.atomic import atomic_folder, atomic_write
-from schemas.errors import InputError
+from schemas.errors import InputError, OutputError
 from synthetic.agencies import choose_agencies, mapping
 from synthetic.chunks import CHUNK, ERRORS, PEOPLE, TRUTH, Done, Job, write_chunk
 from synthetic.profile import load_profile
@@ -84,7 +84,8 @@ def synthesise(
         file_format: Format of the extracts and of the richer truth; `truth.csv` is always CSV.
         as_of: Reference date; contacts lie in the 36 months up to it.
         progress: Called with a stage and the share of it done, 0 to 1.
-        workers: Processes; None for two where the machine has them. The bytes do not depend on it.
+        workers: Processes; None for two where the machine has them. The bytes do not depend on it. Populations of
+            more than one chunk start them, so a script must call this under `if __name__ == "__main__"`.
 
     Raises:
         InputError: An argument is out of range, or a profile or an agency is unknown.
@@ -154,12 +155,19 @@ def _make(
     targets[TRUTH] = (folder / TRUTH, "csv")
     targets |= {name: (truth / name, file_format) for name in (PEOPLE, ERRORS)}
     finished: list[Done] = []
-    with Merger(parts, targets) as merger:
-        for done in _run(jobs, processes):
-            merger.take(done.number)
-            finished.append(done)
-            tell("people and contacts", len(finished) / len(jobs))
-    parts.rmdir()
+    try:
+        with Merger(parts, targets) as merger:
+            for done in _run(jobs, processes):
+                merger.take(done.number)
+                finished.append(done)
+                tell("people and contacts", len(finished) / len(jobs))
+        parts.rmdir()
+    except OSError as error:
+        raise OutputError(
+            f"writing failed ({error.strerror or type(error).__name__}); nothing was left behind.",
+            where="out",
+            remedy="Free some disk space or choose another folder.",
+        ) from None
     return finished
 
 

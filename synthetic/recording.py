@@ -14,7 +14,7 @@ from random import Random
 import numpy as np
 
 from synthetic import corrupt
-from synthetic.agencies import IDENTIFIERS, Agency
+from synthetic.agencies import Agency
 from synthetic.contacts import Contacts
 from synthetic.corrupt import Corruption
 from synthetic.geography import NO_FIXED_ABODE, Dwellings
@@ -23,10 +23,9 @@ from synthetic.naming import COMMUNITY
 from synthetic.people import NOWHERE, People
 from synthetic.pools import Strings, nicknames, spelling_variants
 from synthetic.profile import Profile
+from synthetic.records import NO_DATE, ErrorLog, Recorded, address_texts
 
-NO_DATE = -2_000_000
 _1900 = -25567  # 1 January 1900
-FIELD = {name: number for number, name in enumerate(IDENTIFIERS)}
 
 _TEXT_ERRORS: dict[str, Corruption] = {
     "keyboard": corrupt.keyboard,
@@ -45,68 +44,6 @@ _POSTCODE_ERRORS: dict[str, Corruption] = {
     "outward_only": corrupt.outward_only,
     "placeholder": corrupt.postcode_placeholder,
 }
-
-
-@dataclass(kw_only=True, slots=True)
-class ErrorLog:
-    """Which errors were applied to which reference, as parallel arrays under construction."""
-
-    ref: list[Ints] = field(default_factory=list)
-    column: list[Ints] = field(default_factory=list)
-    kind: list[Strings] = field(default_factory=list)
-
-    def add(self, refs: Ints, column: str, kind: str | Strings) -> None:
-        """Note that `refs` have an error of `kind` in `column`."""
-        self.ref.append(refs)
-        self.column.append(np.full(refs.size, FIELD[column]))
-        self.kind.append(np.full(refs.size, kind, dtype=object) if isinstance(kind, str) else kind)
-
-    def arrays(self) -> tuple[Ints, Ints, Strings]:
-        """Return reference, column number and kind of every entry."""
-        return np.concatenate(self.ref), np.concatenate(self.column), np.concatenate(self.kind)
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Recorded:
-    """Recorded values, one element a version of a reference.
-
-    `dob` is a day, NO_DATE where missing; the other fields are texts, "" where missing.
-    """
-
-    forename: Strings
-    surname: Strings
-    dob: Ints
-    sex: Strings
-    postcode: Strings
-    uprn: Strings
-    nhs_number: Strings
-    address: Strings
-
-    def take(self, rows: Ints) -> Recorded:
-        """Return the versions at `rows`."""
-        return Recorded(**{name: getattr(self, name)[rows] for name in IDENTIFIERS})
-
-
-def true_values(people: People, dwellings: Dwellings) -> Recorded:
-    """Return the true present identity of everybody, one element a person."""
-    home = people.address[:, 0]
-    return Recorded(
-        forename=people.names.forename,
-        surname=people.names.surname,
-        dob=people.born,
-        sex=people.sex_code,
-        nhs_number=people.nhs.astype(str).astype(object),
-        **_address_texts(dwellings, home),
-    )
-
-
-def _address_texts(dwellings: Dwellings, home: Ints) -> dict[str, Strings]:
-    nowhere = home == NOWHERE
-    return {
-        "postcode": np.where(nowhere, "", dwellings.postcode[home]),
-        "uprn": np.where(nowhere, "", dwellings.uprn[home]),
-        "address": np.where(nowhere, "No fixed abode", dwellings.address[home]),
-    }
 
 
 @dataclass(kw_only=True, slots=True)
@@ -151,7 +88,7 @@ class Recorder:
             dob=self.people.born[person].copy(),
             sex=self.people.sex_code[person].copy(),
             nhs_number=self.people.nhs[person].astype(str).astype(object),
-            **_address_texts(self.dwellings, self.people.dwelling_at(person, day)),
+            **address_texts(self.dwellings, self.people.dwelling_at(person, day)),
         )
 
     def _recording_day(self) -> Ints:

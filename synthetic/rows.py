@@ -17,7 +17,8 @@ from synthetic.agencies import IDENTIFIERS, Agency
 from synthetic.contacts import Contacts
 from synthetic.households import Bools, Ints
 from synthetic.profile import Profile
-from synthetic.recording import NO_DATE, ErrorLog, Recorded, Recorder
+from synthetic.recording import Recorder
+from synthetic.records import NO_DATE, ErrorLog, Recorded
 
 _AGED_FIELDS = ("surname", "postcode", "uprn", "address")
 

@@ -16,7 +16,7 @@ from synthetic.households import KINDS, Bools, Floats, Ints
 from synthetic.naming import COMMUNITIES
 from synthetic.people import NEVER, NOWHERE, YEAR, People
 from synthetic.pools import Strings
-from synthetic.recording import ErrorLog, Recorded, true_values
+from synthetic.records import ErrorLog, Recorded, true_values
 
 _BANDS = (
     (5, "00-04"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import errno
 import hashlib
 import subprocess
 import sys
@@ -99,6 +100,18 @@ def test_summary_counts_what_was_written(tmp_path):
     assert column(tmp_path / "out" / "truth.csv", "agency")[0] == "police"
     header = (tmp_path / "out" / "truth.csv").read_text(encoding="utf-8").splitlines()[0]
     assert header.replace('"', "") == "agency,ref,person"
+
+
+def test_a_full_disk_is_reported_in_words(tmp_path, monkeypatch):
+    """A failure of the operating system becomes an OutputError, and nothing is left behind."""
+
+    def full(_job):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(generate, "write_chunk", full)
+    with pytest.raises(OutputError, match="No space left"):
+        synthesise(tmp_path / "out", people=50, seed=1)
+    assert not list(tmp_path.iterdir())
 
 
 @pytest.mark.parametrize("people", [1, 2, 3, 40])

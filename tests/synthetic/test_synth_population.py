@@ -103,7 +103,7 @@ def test_surnames_have_a_heavy_tail(people):
 
 
 def test_the_head_of_the_surname_pool_is_the_published_one():
-    """The shares at the published ranks are those of the electoral register; the first 500 take 34% of British people."""
+    """Shares at the published ranks are the electoral register's; the first 500 take 34% of British people."""
     pool = surnames()["british"]
     shares = 100 * np.diff(np.r_[0.0, pool.cumulative])
     assert [shares[rank - 1] for rank, _ in SURNAME_SHARES] == pytest.approx(
