@@ -13,7 +13,9 @@ from pathlib import Path
 from typing import Any
 
 import duckdb
+import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from governance.agreement import Agreement
 from schemas.container import OpenedPackage, open_package
@@ -22,7 +24,7 @@ from schemas.identity import PrivateIdentity, PublicIdentity
 from schemas.manifest import Manifest
 from schemas.payload import CONTACTS, LEADS, VERSIONS, pass_part, pass_schema
 from schemas.policies import Expectation, ReplayGuard
-from schemas.scheme import SCHEME
+from schemas.scheme import COMPARISONS, FAMILY_LEVELS, SCHEME
 from schemas.tables import read_batches
 
 
@@ -76,20 +78,64 @@ def _load(
     insert: str,
     *,
     max_rows: int,
+    bounds: Mapping[str, int] | None = None,
 ) -> int:
-    """Insert the batches of a part by the statement `insert`, which reads from `incoming`."""
+    """Insert the batches of a part by the statement `insert`, which reads from `incoming` (and its row number `row`).
+
+    Args:
+        con: The database of the run.
+        package: The package.
+        part: Its part.
+        schema: The columns of the part.
+        insert: The statement.
+        max_rows: Rows declared.
+        bounds: Column -> first number that is out of range; numbers count from 0.
+
+    Returns:
+        Rows inserted.
+    """
     rows = 0
     for batch in read_batches(package, part, schema=schema, max_rows=max_rows):
-        con.register("incoming", pa.Table.from_batches([batch]))
+        _check_bounds(batch, bounds or {}, f"{package.where}: part {part}")
+        row = pa.array(np.arange(rows, rows + batch.num_rows, dtype=np.int32))
+        con.register("incoming", pa.Table.from_batches([batch]).append_column("row", row))
         con.execute(insert)
         con.unregister("incoming")
         rows += batch.num_rows
     return rows
 
 
+def _check_bounds(batch: pa.RecordBatch, bounds: Mapping[str, int], where: str) -> None:
+    """Refuse numbers of records that the package does not have: added up, they would mean another agency's."""
+    for name, end in bounds.items():
+        column = batch.column(name)
+        out = pc.sum(pc.or_(pc.less(column, 0), pc.greater_equal(column, end))).as_py() or 0
+        if not batch.schema.field(name).nullable:
+            out += column.null_count
+        if out:
+            raise SchemaMismatch(f"refers to {out} record(s) that the package does not have.", where=where)
+
+
+def _check_counted(manifest: Manifest, where: str) -> None:
+    """Refuse aggregates that are not of the shape of `hashing.counts.counts_of`: training relies on them."""
+    counted: Any = manifest.facts.get("counted")
+    try:
+        levels = [counted["levels"][comparison.name] for comparison in COMPARISONS]
+        needed = [counted["pairs"], *(counted["family"][level.name] for level in FAMILY_LEVELS)]
+        needed += [entry["comparable"] for entry in levels]
+        numbers = [*needed, *counted["passes"].values(), *(n for entry in levels for n in entry.values())]
+    except (TypeError, KeyError, AttributeError):
+        numbers = [None]
+    if any(type(number) not in {int, float} or number < 0 for number in numbers):
+        raise SchemaMismatch(
+            "does not carry the agency's level counts as this release reads them.", where=where
+        )
+
+
 def _check_fellows(manifest: Manifest, first: Manifest | None, where: str) -> None:
     if manifest.facts.get("scheme") != SCHEME:
         raise SchemaMismatch("was sealed by another scheme than this release links.", where=where)
+    _check_counted(manifest, where)
     if first is None:
         return
     if manifest.facts.get("normaliser") != first.facts.get("normaliser"):
@@ -106,26 +152,16 @@ def _check_fellows(manifest: Manifest, first: Manifest | None, where: str) -> No
         )
 
 
-def _check_ranges(con: duckdb.DuckDBPyConnection, sender: Sender, agreement: Agreement, where: str) -> None:
-    """Refuse row numbers outside what the manifest declares: they would point into another agency's records."""
-    first_s, last_s = sender.first_subject, sender.first_subject + sender.subjects - 1
-    first_v, last_v = sender.first_version, sender.first_version + sender.versions - 1
-    checks = [
-        ("versions", "subject", first_s, last_s, f"version BETWEEN {first_v} AND {last_v}"),
-        ("contacts", "subject", first_s, last_s, f"subject >= {first_s}"),
-        *(
-            (token_table(index), "version", first_v, last_v, f"version >= {first_v}")
-            for index in range(len(agreement.passes))
-        ),
-    ]
-    for table, column, low, high, mine in checks:
-        bad = con.execute(
-            f"SELECT count(*) FROM {table} WHERE {mine} AND ({column} < {low} OR {column} > {high})"
-        ).fetchall()[0][0]
-        if bad:
-            raise SchemaMismatch(
-                f"part {table} refers to {bad} record(s) that the package does not have.", where=where
-            )
+def _check_once(con: duckdb.DuckDBPyConnection, index: int, sender: Sender, where: str) -> None:
+    """Refuse a version that stands twice in a pass: its pairs would count twice."""
+    first, last = sender.first_version, sender.first_version + sender.versions - 1
+    twice = con.execute(
+        f"SELECT count(*) - count(DISTINCT version) FROM {token_table(index)} WHERE version BETWEEN {first} AND {last}"
+    ).fetchall()[0][0]
+    if twice:
+        raise SchemaMismatch(
+            f"{twice} version(s) stand twice in one pass.", where=f"{where}: part {pass_part(index)}"
+        )
 
 
 def _take_in(
@@ -140,46 +176,66 @@ def _take_in(
     sender = Sender(
         agency=manifest.sender,
         first_subject=first_subject,
-        subjects=manifest.counts["subjects"],
+        subjects=manifest.count("subjects"),
         first_version=first_version,
-        versions=manifest.counts["versions"],
+        versions=manifest.count("versions"),
         manifest=manifest,
-    )
-    con.execute(
-        "INSERT INTO subjects SELECT i + ?, ?, i FROM range(?) t(i)",
-        [first_subject, sender.agency, sender.subjects],
     )
     versions = _load(
         con,
         package,
         "versions",
         VERSIONS,
-        f"INSERT INTO versions SELECT {first_version} + row_number() OVER () - 1 + "
-        f"(SELECT count(*) FROM versions WHERE version >= {first_version}), "
-        f"subject + {first_subject} FROM incoming",
+        f"INSERT INTO versions SELECT row + {first_version}, subject + {first_subject} FROM incoming",
         max_rows=sender.versions,
+        bounds={"subject": sender.subjects},
     )
-    _check_count(versions, sender.versions, where)
+    _check_count(versions, sender, where)
+    con.execute(
+        "INSERT INTO subjects SELECT i + ?, ?, i FROM range(?) t(i)",
+        [first_subject, sender.agency, sender.subjects],
+    )
     for index, blocking in enumerate(agreement.passes):
-        insert = (
+        _load(
+            con,
+            package,
+            pass_part(index),
+            pass_schema(blocking),
             f"INSERT INTO {token_table(index)} "
-            f"SELECT * REPLACE (version + {first_version} AS version) FROM incoming"
+            f"SELECT * EXCLUDE (row) REPLACE (version + {first_version} AS version) FROM incoming",
+            max_rows=sender.versions,
+            bounds={"version": sender.versions},
         )
-        _load(con, package, pass_part(index), pass_schema(blocking), insert, max_rows=sender.versions)
-    contacts = f"INSERT INTO contacts SELECT subject + {first_subject}, day, is_open, lead FROM incoming"
-    _load(con, package, "contacts", CONTACTS, contacts, max_rows=manifest.counts["contacts"])
-    leads = (
-        f"INSERT INTO leads SELECT '{sender.agency}', row_number() OVER () - 1 + "
-        f"(SELECT count(*) FROM leads WHERE agency = '{sender.agency}'), sealed FROM incoming"
+        _check_once(con, index, sender, where)
+    leads = _load(
+        con,
+        package,
+        "leads",
+        LEADS,
+        f"INSERT INTO leads SELECT '{sender.agency}', row, sealed FROM incoming",
+        max_rows=manifest.count("contacts"),
     )
-    _load(con, package, "leads", LEADS, leads, max_rows=manifest.counts["contacts"])
-    _check_ranges(con, sender, agreement, where)
+    _load(
+        con,
+        package,
+        "contacts",
+        CONTACTS,
+        f"INSERT INTO contacts SELECT subject + {first_subject}, day, is_open, lead FROM incoming",
+        max_rows=manifest.count("contacts"),
+        bounds={"subject": sender.subjects, "lead": leads},
+    )
     return sender
 
 
-def _check_count(found: int, declared: int, where: str) -> None:
-    if found != declared:
-        raise SchemaMismatch(f"holds {found} versions where its manifest declares {declared}.", where=where)
+def _check_count(found: int, sender: Sender, where: str) -> None:
+    if found != sender.versions:
+        raise SchemaMismatch(
+            f"holds {found} versions where its manifest declares {sender.versions}.", where=where
+        )
+    if sender.subjects > sender.versions:  # every subject has a version
+        raise SchemaMismatch(
+            f"declares {sender.subjects} subjects and only {sender.versions} versions.", where=where
+        )
 
 
 def take_in(
@@ -224,7 +280,6 @@ def take_in(
         with open_package(path, recipient=unit, known_senders=known, expect=expect) as package:
             if agreement.party(package.manifest.sender) is None:
                 raise SignerNotParty("the sender is no party to this agreement.", where=str(path))
-            guard.admit(package.manifest, where=str(path))
             _check_fellows(package.manifest, senders[0].manifest if senders else None, str(path))
             previous = senders[-1] if senders else None
             senders.append(
@@ -239,6 +294,7 @@ def take_in(
             )
         if progress is not None:
             progress(done + 1, len(paths))
+    guard.admit_all(zip((sender.manifest for sender in senders), map(str, paths), strict=True))
     return senders
 
 

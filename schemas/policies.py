@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -97,22 +98,40 @@ class ReplayGuard:
                 and run, was taken in before.
             OutputError: The register cannot be written.
         """
-        slot = canonical_json(
-            [manifest.agreement_digest, manifest.run_id, manifest.kind, manifest.sender, manifest.recipient]
-        ).decode()
-        if manifest.package_id in self._seen:
-            raise Replayed("this package was already taken in.", where=where, remedy="Leave it out.")
-        if slot in self._seen:
-            raise Replayed(
-                "another package from this sender was already taken in for this run.",
-                where=where,
-                remedy="Ask the sender which one counts, and start a new run with that one only.",
-            )
-        self._seen |= {manifest.package_id, slot}
+        self.admit_all([(manifest, where)])
+
+    def admit_all(self, packages: Iterable[tuple[Manifest, str | None]]) -> None:
+        """Take packages (manifest, where) in together: when one is refused, none is remembered.
+
+        Raises:
+            Replayed: As for `admit`.
+            OutputError: As for `admit`.
+        """
+        seen = set(self._seen)
+        for manifest, where in packages:
+            slot = canonical_json(
+                [
+                    manifest.agreement_digest,
+                    manifest.run_id,
+                    manifest.kind,
+                    manifest.sender,
+                    manifest.recipient,
+                ]
+            ).decode()
+            if manifest.package_id in seen:
+                raise Replayed("this package was already taken in.", where=where, remedy="Leave it out.")
+            if slot in seen:
+                raise Replayed(
+                    "another package from this sender was already taken in for this run.",
+                    where=where,
+                    remedy="Ask the sender which one counts, and start a new run with that one only.",
+                )
+            seen |= {manifest.package_id, slot}
         if self._path is not None:
             atomic_write(
-                self._path, canonical_json({"format": _REGISTER, "version": 1, "seen": sorted(self._seen)})
+                self._path, canonical_json({"format": _REGISTER, "version": 1, "seen": sorted(seen)})
             )
+        self._seen = seen
 
 
 _REGISTER = "tallystick-replay-register"
