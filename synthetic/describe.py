@@ -192,13 +192,25 @@ def _contacts(found: Measures) -> Section:
         for name, shares in found.contacts.items()
     ]
     return _barred(
-        "Contacts a reference",
-        "Contact rows of one local reference over 36 months. The table has every agency.",
+        "Contacts a person",
+        "Contacts of a person with an agency that knows them, over 36 months. The table has every agency.",
         labels,
         series,
-        unit="% of references",
+        unit="% of the people known to the agency",
         source="Assumed: agencies do not publish contacts a person in a comparable form.",
         first="contacts",
+    )
+
+
+def _open_cases(found: Measures) -> Section:
+    return _barred(
+        "Open cases",
+        "References with an open case at the reference date.",
+        [name.replace("_", " ", 1).replace("_", "-") for name in found.open_cases],
+        [Series(name="this population", values=list(found.open_cases.values()))],
+        unit="% of references",
+        source="Assumed. For scale: one child in 30 was in need at a time in England in 2024 (DfE).",
+        first="agency",
     )
 
 
@@ -253,7 +265,7 @@ def describe(folder: Path, out_html: Path) -> None:
             where=str(folder),
             remedy="Name a folder that `tallystick synth` wrote.",
         ) from None
-    makers = (_ages, _households, _surnames, _forenames, _origins, _agencies, _contacts, _errors)
+    makers = (_ages, _households, _surnames, _forenames, _origins, _agencies, _contacts, _open_cases, _errors)
     sections = "".join(make(found).html() for make in makers)
     intro = (
         f"{found.residents:,} residents, {found.references:,} references at {len(found.contacts)} agencies, "

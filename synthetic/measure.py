@@ -42,7 +42,8 @@ class Measures:
         agencies_a_person: Share of residents by number of agencies that know them.
         if_independent: The same if the agencies met people independently of each other.
         known_beyond_health: Share of residents known to an agency other than health.
-        contacts: Share of references by number of contact rows, by agency.
+        contacts: Share of the people known to an agency by number of contacts with it, by agency.
+        open_cases: Share of references with an open case, by agency.
         errors: (share missing, share different) of references, by field.
         kinds: (field, kind, references, share) of every kind of difference.
     """
@@ -63,6 +64,7 @@ class Measures:
     if_independent: dict[str, float]
     known_beyond_health: float
     contacts: dict[str, dict[str, float]]
+    open_cases: dict[str, float]
     errors: dict[str, tuple[float, float]]
     kinds: list[tuple[str, str, int, float]]
 
@@ -75,6 +77,10 @@ class _Folder:
         mapping = YAML(typ="safe").load((folder / "mapping.yaml").read_text(encoding="utf-8"))
         self.columns: dict[str, dict[str, str]] = {
             name: described["columns"] for name, described in mapping["agencies"].items()
+        }
+        self.open: dict[str, str] = {
+            name: next(theirs for theirs, ours in described["codes"]["case_status"].items() if ours == "open")
+            for name, described in mapping["agencies"].items()
         }
         self._view("truth", folder / "truth")
         self._view("people", folder / "truth" / "truth-people")
@@ -195,9 +201,25 @@ def _agencies(folder: _Folder, residents: int) -> tuple[dict[str, float], dict[s
 def _contacts(folder: _Folder) -> dict[str, dict[str, float]]:
     found = {}
     for name, columns in folder.columns.items():
-        rows = f'select "{columns["ref"]}", count(*) as contacts from {name} group by 1'
+        rows = f"""
+            select person, count(*) as contacts from {name} join truth on ref = "{columns["ref"]}"
+            where agency = '{name}' group by person
+        """
         counts = folder.pairs(f"select {_binned('contacts', _COUNTS)}, count(*) from ({rows}) group by 1")
         found[name] = _shares(counts, _COUNTS)
+    return found
+
+
+def _open_cases(folder: _Folder) -> dict[str, float]:
+    found = {}
+    for name, columns in folder.columns.items():
+        ref, status = columns["ref"], columns["case_status"]
+        found[name] = folder.one(
+            f"""
+            select count(distinct "{ref}") filter (where "{status}" = '{folder.open[name]}') / count(distinct "{ref}")
+            from {name}
+            """
+        )
     return found
 
 
@@ -262,6 +284,7 @@ def measure(folder: Path) -> Measures:
         if_independent=independent,
         known_beyond_health=beyond,
         contacts=_contacts(opened),
+        open_cases=_open_cases(opened),
         errors=shares,
         kinds=kinds,
     )

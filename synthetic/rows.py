@@ -89,9 +89,9 @@ def _open_cases(
     rng: np.random.Generator, contacts: Contacts, agencies: Sequence[Agency], today: int
 ) -> Bools:
     share = np.array([agency.open for agency in agencies])[contacts.agency]
-    # A case seldom stays open without contact: after four months the chance falls to a seventh (assumed).
+    # A case seldom stays open without contact: after four months the chance falls to a quarter (assumed).
     stale = today - contacts.last > 120
-    is_open = rng.random(share.size) < share * np.where(stale, 0.15, 1.0)
+    is_open = rng.random(share.size) < share * np.where(stale, 0.25, 1.0)
     row = is_open[contacts.row_ref]
     last = contacts.row_day == contacts.last[contacts.row_ref]
     live: Bools = row & (last | (rng.random(row.size) < 0.5))

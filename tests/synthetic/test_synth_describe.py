@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from xml.etree import ElementTree  # our own charts, nothing untrusted
 
 import pytest
@@ -29,13 +30,13 @@ def page(area, tmp_path_factory):
 def test_every_chart_is_well_formed_and_described(page):
     """Each chart is XML with a title, a description and a table of its numbers."""
     charts = re.findall(r"<svg.*?</svg>", page, flags=re.S)
-    assert len(charts) == 8
+    assert len(charts) == 9
     for chart in charts:
         root = parsed(chart)
         assert root.attrib["role"] == "img"
         assert root.find("title").text
         assert root.find("desc").text
-    assert page.count("<table>") == 9
+    assert page.count("<table>") == 10
 
 
 def test_the_page_needs_nothing_else(page):
@@ -46,7 +47,7 @@ def test_the_page_needs_nothing_else(page):
 
 def test_every_chart_names_its_source(page):
     """Each section says where the published figures come from, or that there are none."""
-    assert page.count('class="source"') == 8
+    assert page.count('class="source"') == 9
     assert "Census 2021" in page
     assert "Assumed" in page
 
@@ -68,6 +69,12 @@ def test_measures_agree_with_the_files(area):
         (r["agency"], r["ref"]) for r in area.errors if r["field"] == "surname" and r["error"] == "missing"
     }
     assert found.errors["surname"][0] == pytest.approx(len(blank) / len(area.truth))
+    for agency, rows in area.extracts.items():
+        people = Counter(area.truth[agency, row["ref"]] for row in rows)
+        once = sum(count == 1 for count in people.values()) / len(people)
+        assert found.contacts[agency]["1"] == pytest.approx(once)
+        opened = {row["ref"] for row in rows if row["case_status"] == "open"}
+        assert found.open_cases[agency] == pytest.approx(len(opened) / len({row["ref"] for row in rows}))
     assert sum(found.agencies_a_person.values()) == pytest.approx(1)
     assert sum(found.if_independent.values()) == pytest.approx(1)
 
