@@ -13,11 +13,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hashing.cmac import as_blocks
-from hashing.keys import RunKeys, encode
+from hashing.keys import RunKeys
+from schemas.labels import encode
 from schemas.scheme import DERIVED, parse_pass
 
 SECRET = bytes(range(32))
-LABEL = b"tallystick/block-sealed/v1/"
+LABEL = "tallystick/block-sealed/v1/"
 
 
 def plain_hmac(key: bytes, message: bytes) -> bytes:
@@ -41,14 +42,15 @@ def plain_hkdf(key: bytes, salt: bytes, info: bytes, length: int) -> bytes:
     return plain_expand(plain_hmac(salt or bytes(32), key), info, length)
 
 
-def joined(*parts: str) -> bytes:
-    """Each part after its length in four bytes, as the specification has it."""
-    return b"".join(len(part.encode()).to_bytes(4, "big") + part.encode() for part in parts)
+def info(label: str, *parts: str) -> bytes:
+    """Number of items, then label and parts, each after its length; lengths have eight bytes."""
+    items = [(LABEL + label).encode("ascii"), *(part.encode() for part in parts)]
+    return len(items).to_bytes(8, "big") + b"".join(len(item).to_bytes(8, "big") + item for item in items)
 
 
 def run_key(secret: bytes, agreement: str, run: str) -> bytes:
     """The key of a run, as the specification has it."""
-    return plain_hkdf(secret, b"", LABEL + b"run" + joined(agreement, run), 32)
+    return plain_hkdf(secret, b"", info("run", agreement, run), 32)
 
 
 def keys_of(*, secret: bytes = SECRET, agreement: str = "sha256:aa", run: str = "2026-06") -> RunKeys:
@@ -112,7 +114,7 @@ def test_digests_follow_the_specification(
     secret: bytes, agreement: str, run: str, name: str, values: list[str]
 ) -> None:
     """V_f(x) is the first half of HMAC-SHA-256 under the key of agreement, run and derived value."""
-    key = plain_expand(run_key(secret, agreement, run), LABEL + b"field" + joined(name), 32)
+    key = plain_expand(run_key(secret, agreement, run), info("field", name), 32)
     found = RunKeys(secret=secret, agreement_digest=agreement, run_id=run).digests(name, values)
     assert found.shape == (len(values), 2)
     assert found.tobytes() == b"".join(plain_hmac(key, value.encode())[:16] for value in values)
@@ -120,12 +122,12 @@ def test_digests_follow_the_specification(
 
 @pytest.mark.parametrize(
     ("method", "label"),
-    [("block_secret", b"block"), ("block_id", b"block-id"), ("comparison", b"comparison")],
+    [("block_secret", "block"), ("block_id", "block-id"), ("comparison", "comparison")],
 )
-def test_pass_keys_follow_the_specification(method: str, label: bytes) -> None:
+def test_pass_keys_follow_the_specification(method: str, label: str) -> None:
     """The CMAC keys of a pass derive from the run key, a label and the name of the pass."""
     blocking = parse_pass("dob+surname.phonetic")
-    key = plain_expand(run_key(SECRET, "sha256:aa", "2026-06"), LABEL + label + joined(blocking.name), 32)
+    key = plain_expand(run_key(SECRET, "sha256:aa", "2026-06"), info(label, blocking.name), 32)
     message = bytes(range(16))
     expected = CMAC(algorithms.AES(key))
     expected.update(message)
@@ -135,8 +137,8 @@ def test_pass_keys_follow_the_specification(method: str, label: bytes) -> None:
 def test_other_keys_follow_the_specification() -> None:
     """Key check and display key derive from the run key under labels of their own."""
     key = run_key(SECRET, "sha256:aa", "2026-06")
-    assert keys_of().key_check() == plain_expand(key, LABEL + b"key-check", 16).hex()
-    assert keys_of().display_key() == plain_expand(key, LABEL + b"display", 32)
+    assert keys_of().key_check() == plain_expand(key, info("key-check"), 16).hex()
+    assert keys_of().display_key() == plain_expand(key, info("display"), 32)
 
 
 def _everything(keys: RunKeys) -> dict[str, bytes]:
@@ -175,7 +177,7 @@ def test_key_check_tells_secrets_agreements_and_runs_apart() -> None:
 @given(st.lists(st.binary(max_size=6), max_size=4), st.lists(st.binary(max_size=6), max_size=4))
 def test_encoding_is_unambiguous(left: list[bytes], right: list[bytes]) -> None:
     """Two different lists of parts never give the same bytes."""
-    assert (encode(*left) == encode(*right)) == (left == right)
+    assert (encode("x", *left) == encode("x", *right)) == (left == right)
 
 
 def test_keys_are_not_shown() -> None:

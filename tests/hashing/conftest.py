@@ -1,0 +1,8 @@
+"""Make the builders and the generator of the sealing vectors importable."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "vectors" / "sealing"))
