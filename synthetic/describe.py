@@ -162,7 +162,7 @@ def _origins(found: Measures) -> Section:
     return _barred(
         "Naming systems",
         "Residents by the naming system that their names follow.",
-        [name.replace("_", " ") for name in found.origins],
+        [name.replace("_", " ").title() for name in found.origins],
         [Series(name="this population", values=list(found.origins.values()))],
         unit="% of residents",
         source="No published figure counts naming systems; docs/synthetic.md says how the shares were set.",

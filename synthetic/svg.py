@@ -102,7 +102,7 @@ def bars(title: str, summary: str, categories: Sequence[str], series: Sequence[S
     for place, label in enumerate(categories):
         middle = _LEFT + slot * (place + 0.5)
         first, _, second = label.partition(" ")
-        for line, words in enumerate((first, second)):
+        for line, words in enumerate((first, second) if second else (first,)):
             below = _TOP + high + 16 + 14 * line
             body.append(f'<text x="{middle:.1f}" y="{below}" class="tick">{escape(words)}</text>')
         for number, one in enumerate(solid):
