@@ -116,7 +116,7 @@ def main() -> None:
     On your extracts:  tallystick rehearse FOLDER
     At an agency:      tallystick keys new, seal, open
     At the unit:       tallystick link
-    For governance:    tallystick agreement check, check
+    For governance:    tallystick agreement new, agreement check
     """
 
 
@@ -497,6 +497,7 @@ def agreement_check(file: Path, as_json: bool) -> None:
         "digest": checked.digest,
         "parties": [party.id for party in checked.parties],
         "passes": len(checked.passes),
+        "fingerprints": {name: keys.fingerprint for name, keys in checked.identities.items()},
     }
     if as_json:
         emit(facts)
@@ -506,6 +507,8 @@ def agreement_check(file: Path, as_json: bool) -> None:
     )
     click.echo(f"Parties: {', '.join(party.id for party in checked.parties)}. Passes: {len(checked.passes)}.")
     click.echo(f"Digest: {checked.digest}")
+    for name, keys in checked.identities.items():
+        click.echo(f"Keys of {name}: {keys.fingerprint}")
 
 
 # --- at an agency ---------------------------------------------------------------------------------------
@@ -543,6 +546,7 @@ def seal(
     run_id: str,
     out: Path,
     crosswalk: Path,
+    as_of: datetime | None,
     as_json: bool,
 ) -> None:
     """At the agency: normalise, hash and tokenise EXTRACT into a sealed package for the linkage unit.
@@ -568,6 +572,7 @@ def seal(
             out=out,
             crosswalk=crosswalk,
             now=datetime.now(UTC),
+            as_of=as_of.date() if as_of else None,
             announce=announce,
         )
     if as_json:

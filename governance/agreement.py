@@ -23,7 +23,7 @@ from ruamel.yaml.error import MarkedYAMLError, YAMLError
 from ruamel.yaml.events import AliasEvent
 
 from schemas.canonical import digest
-from schemas.errors import AgreementInvalid, IdentityError, NotCanonical
+from schemas.errors import AgreementInvalid, IdentityError, NotCanonical, NotInForce
 from schemas.identity import PublicIdentity
 from schemas.scheme import FIELDS, Pass, parse_pass
 
@@ -162,6 +162,12 @@ _EXPECTED = {
     "pattern": "the value does not have the required form",
     "format": "the value does not have the required form",
     "minItems": "the list is too short",
+    "maxItems": "the list is too long",
+    "minimum": "the number is too small",
+    "maximum": "the number is too large",
+    "exclusiveMinimum": "the number is too small",
+    "minLength": "the text is too short",
+    "maxLength": "the text is too long",
     "uniqueItems": "the list repeats an entry",
 }
 
@@ -175,6 +181,8 @@ def schema_faults(document: Mapping[str, Any]) -> list[str]:
         if error.validator == "required":
             missing = [name for name in error.validator_value if name not in error.instance]
             detail = f": {', '.join(missing)}"
+        elif error.validator in {"minimum", "maximum", "exclusiveMinimum"}:
+            detail = f": the bound is {error.validator_value}"
         elif error.validator == "enum":
             detail = f": {', '.join(map(str, error.validator_value))}"
         faults.append(f"{_path(error.absolute_path)}: {what}{detail}.")
@@ -217,6 +225,19 @@ def _field_faults(document: Mapping[str, Any]) -> list[str]:
     return faults
 
 
+def _shared_keys(document: Mapping[str, Any]) -> list[str]:
+    """Two parties with one key would count as two where there is one, and could read each other's packages."""
+    faults = []
+    owners = [*document["parties"], document["linkage_unit"]]
+    for kind in ("signing_key", "receiving_key"):
+        held = [(owner["id"], owner["keys"][kind]) for owner in owners if "keys" in owner]
+        texts = [text for _, text in held]
+        doubled = sorted({owner for owner, text in held if texts.count(text) > 1})
+        if doubled:
+            faults.append(f"keys: {' and '.join(doubled)} have the same {kind.replace('_', ' ')}.")
+    return faults
+
+
 def _cross_faults(document: Mapping[str, Any]) -> list[str]:
     """Faults that a schema cannot express."""
     faults = []
@@ -224,6 +245,7 @@ def _cross_faults(document: Mapping[str, Any]) -> list[str]:
     faults += [
         f"parties: the id {name} stands twice." for name in sorted({n for n in ids if ids.count(n) > 1})
     ]
+    faults += _shared_keys(document)
     if document["linkage_unit"]["id"] in ids:
         faults.append("linkage_unit.id: the linkage unit must not be one of the parties.")
     faults += _key_faults(document) + _field_faults(document)
@@ -297,7 +319,8 @@ def load_agreement(path: Path, *, today: date | None = None) -> Agreement:
         today: When given, the agreement must be in force (or a draft) on this day.
 
     Raises:
-        AgreementInvalid: The document has faults, or is not in force.
+        AgreementInvalid: The document has faults.
+        NotInForce: It does not bind today.
     """
     agreement = parse_agreement(read_document(path), where=str(path))
     if today is not None:
@@ -309,14 +332,14 @@ def require_in_force(agreement: Agreement, today: date, *, where: str = "agreeme
     """Refuse an agreement that is suspended, terminated or outside its dates (rule D02).
 
     Raises:
-        AgreementInvalid: It is not in force on `today`.
+        NotInForce: It is not in force on `today`.
     """
     status = agreement.document["status"]
     if status in {"suspended", "terminated"}:
-        raise AgreementInvalid(f"D02: the agreement is {status}.", where=where, remedy="Ask its owner.")
+        raise NotInForce(f"D02: the agreement is {status}.", where=where, remedy="Ask its owner.")
     force = agreement.document["in_force"]
     if not force["from"] <= today.isoformat() <= force["to"]:
-        raise AgreementInvalid(
+        raise NotInForce(
             f"D02: the agreement is in force from {force['from']} to {force['to']}, not today.",
             where=where,
             remedy="Renew it, or correct its dates.",

@@ -101,6 +101,11 @@ def seal_text(report: Mapping[str, Any]) -> str:
         lines.append(
             f"  {quality['undated_contacts']:,} contacts have no usable date and fall outside every window."
         )
+    lines.append(
+        f"Contacts that leave: {report['contacts_sent']:,}"
+        + (f", all after {report['contacts_after']}" if report["contacts_after"] else "")
+        + f". Kept back, outside the window or undated: {report['contacts_kept_back']:,}."
+    )
     crowded = sum(entry["crowded"] for entry in report["passes"])
     lines.append(
         f"Sealed in {len(report['passes'])} passes; {crowded:,} times a record skipped a crowded one."

@@ -14,7 +14,7 @@ from governance.agreement import Agreement
 from hashing.keys import RunKeys
 from hashing.package import CROSSWALK, lead_context
 from schemas.container import OpenedPackage, open_package
-from schemas.errors import Corrupted
+from schemas.errors import Corrupted, WrongRun
 from schemas.identity import PrivateIdentity, PublicIdentity
 from schemas.payload import RETURN
 from schemas.policies import Expectation
@@ -129,11 +129,17 @@ def open_return(
     with open_package(path, recipient=owner, known_senders=known, expect=expect) as package:
         manifest = package.manifest
         table = _read_table(package, "contacts", RETURN, manifest.count("rows"))
-    run_id = manifest.run_id
+    run_id, seal_id = manifest.run_id, manifest.facts.get("seal_id")
     own = Expectation(kind="crosswalk", agreement_digest=agreement.digest, run_id=run_id, sender=owner.party)
     with open_package(
         crosswalk, recipient=owner, known_senders={owner.party: owner.public}, expect=own
     ) as package:
+        if package.manifest.facts.get("seal_id") != seal_id:
+            raise WrongRun(
+                "this crosswalk was made by another sealing than the package that was linked.",
+                where=str(crosswalk),
+                remedy="Use the crosswalk that was written together with the package you sent.",
+            )
         refs = _read_table(package, "refs", CROSSWALK, package.manifest.count("refs"))
     keys = RunKeys(secret=secret, agreement_digest=agreement.digest, run_id=run_id)
     leads = _leads(table, keys, agreement.digest, run_id, str(path))

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import os
+from calendar import monthrange
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, replace
-from datetime import datetime
+from datetime import date, datetime, timedelta
 from pathlib import Path
 from typing import BinaryIO
 
@@ -32,6 +33,8 @@ from schemas.tables import ARROW_STREAM, arrow_stream
 _LEAD_PADDING = 64
 """Lead contacts are padded to a multiple of this many bytes, so that their length does not tell them apart."""
 
+EPOCH = date(1970, 1, 1)
+
 CROSSWALK = pa.schema(
     [pa.field("ref", pa.string(), nullable=False), pa.field("subject", pa.int32(), nullable=False)]
 )
@@ -49,11 +52,23 @@ class PassReport:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class SealReport:
-    """What `seal_subjects` did, in counts."""
+    """What `seal_subjects` did, in counts.
+
+    Attributes:
+        agency: The agency.
+        quality: What was read.
+        passes: What was sealed.
+        contacts_sent: Contacts inside the window, which the package carries.
+        contacts_kept_back: Contacts outside the window or without a date, which stay at the agency.
+        contacts_after: The package carries contacts after this day only, ISO; None when it carries none.
+    """
 
     agency: str
     quality: Quality
     passes: tuple[PassReport, ...]
+    contacts_sent: int
+    contacts_kept_back: int
+    contacts_after: str | None
 
 
 def _permutation(size: int, random_bytes: RandomBytes) -> NDArray[np.int64]:
@@ -99,6 +114,51 @@ def _contacts_batch(contacts: Contacts) -> pa.RecordBatch:
     )
 
 
+def months_before(day: date, months: int) -> date:
+    """Return the same day `months` calendar months earlier, the last of the month where there is no such day."""
+    index = day.year * 12 + day.month - 1 - months
+    year, month = divmod(index, 12)
+    return date(year, month + 1, min(day.day, monthrange(year, month + 1)[1]))
+
+
+def in_window(contacts: Contacts, agreement: Agreement, as_of: date | None) -> tuple[Contacts, date | None]:
+    """Return only what the agreement lets leave: contacts inside the window, and the fields it lists.
+
+    Args:
+        contacts: All contacts of the extract.
+        agreement: Its window and fields.
+        as_of: Last day of the window; the day of the latest contact when None.
+
+    Returns:
+        The contacts that leave, and the day after which they were made (None when none is dated).
+    """
+    listed = {entry["name"] for entry in agreement.document["fields"]}
+    dated = contacts.day[contacts.day != NO_DAY]
+    if "record_date" not in listed or (as_of is None and len(dated) == 0):
+        chosen = np.zeros(0, dtype=np.int64)
+        after = None
+    else:
+        last = as_of or EPOCH + timedelta(days=int(dated.max()))
+        after = months_before(last, agreement.months)
+        first, end = (after - EPOCH).days, (last - EPOCH).days
+        chosen = np.flatnonzero((contacts.day > first) & (contacts.day <= end))
+    leads = (
+        contacts.lead.codes[chosen] if "lead_contact" in listed else np.full(len(chosen), -1, dtype=np.int32)
+    )
+    used, codes = np.unique(leads[leads >= 0], return_inverse=True)
+    renumbered = np.full(len(chosen), -1, dtype=np.int32)
+    renumbered[leads >= 0] = codes
+    return Contacts(
+        subject=contacts.subject[chosen],
+        day=contacts.day[chosen],
+        is_open=contacts.is_open[chosen]
+        if "case_status" in listed
+        else np.full(len(chosen), -1, dtype=np.int8),
+        # Only the names of leads that are needed leave, in an order that tells nothing of the others.
+        lead=Coded(codes=renumbered, values=contacts.lead.values.take(pa.array(used, type=pa.int32()))),
+    ), after
+
+
 def lead_context(agreement_digest: str, run_id: str, agency: str) -> bytes:
     """Return the associated data that binds a sealed lead contact to its agreement, run and agency."""
     return encode("tallystick/v1/lead", agreement_digest.encode(), run_id.encode(), agency.encode())
@@ -126,6 +186,8 @@ def seal_subjects(
     sender: PrivateIdentity,
     unit: PublicIdentity,
     created_at: datetime,
+    as_of: date | None = None,
+    seal_id: str | None = None,
     random_bytes: RandomBytes = os.urandom,
     progress: Callable[[int, int], None] | None = None,
 ) -> SealReport:
@@ -140,6 +202,8 @@ def seal_subjects(
         sender: The agency's identity.
         unit: The linkage unit's public identity.
         created_at: A time with a zone.
+        as_of: Last day of the window; the day of the latest contact when None.
+        seal_id: Names this sealing, so that its return is opened with its own crosswalk.
         random_bytes: Source of randomness.
         progress: Called with (passes done, passes in all).
 
@@ -154,6 +218,7 @@ def seal_subjects(
     )
     context = lead_context(agreement.digest, run_id, subjects.agency)
     reports: list[PassReport] = []
+    sent, after = in_window(subjects.contacts, agreement, as_of)
 
     def parts() -> Iterator[tuple[str, str, Callable[[BinaryIO], None]]]:
         versions = pa.RecordBatch.from_arrays([pa.array(subjects.version_subject)], schema=VERSIONS)
@@ -173,8 +238,8 @@ def seal_subjects(
             yield pass_part(index), ARROW_STREAM, arrow_stream(made.table.schema, iter([made.table]))
             if progress is not None:
                 progress(index + 1, len(agreement.passes))
-        yield "contacts", ARROW_STREAM, arrow_stream(CONTACTS, iter([_contacts_batch(subjects.contacts)]))
-        leads = _sealed_leads(subjects.contacts.lead, keys, context, random_bytes)
+        yield "contacts", ARROW_STREAM, arrow_stream(CONTACTS, iter([_contacts_batch(sent)]))
+        leads = _sealed_leads(sent.lead, keys, context, random_bytes)
         yield "leads", ARROW_STREAM, arrow_stream(LEADS, iter([leads]))
 
     quality = asdict(subjects.quality)
@@ -191,10 +256,12 @@ def seal_subjects(
             "rows": subjects.quality.rows,
             "subjects": subjects.count,
             "versions": len(subjects.version_subject),
-            "contacts": len(subjects.contacts.day),
+            "contacts": len(sent.day),
         },
         facts={
             "scheme": SCHEME,
+            "seal_id": seal_id,
+            "contacts_after": None if after is None else after.isoformat(),
             "key_check": keys.key_check(),
             "normaliser": normalise.normaliser_fingerprint().hex(),
             "standards": dict(agreement.standards),
@@ -203,7 +270,14 @@ def seal_subjects(
         },
         parts=parts(),
     )
-    return SealReport(agency=subjects.agency, quality=subjects.quality, passes=tuple(reports))
+    return SealReport(
+        agency=subjects.agency,
+        quality=subjects.quality,
+        passes=tuple(reports),
+        contacts_sent=len(sent.day),
+        contacts_kept_back=len(subjects.contacts.day) - len(sent.day),
+        contacts_after=None if after is None else after.isoformat(),
+    )
 
 
 def write_crosswalk(
@@ -214,6 +288,7 @@ def write_crosswalk(
     run_id: str,
     owner: PrivateIdentity,
     created_at: datetime,
+    seal_id: str | None = None,
 ) -> None:
     """Write the crosswalk from package numbers to local references, encrypted to the agency itself.
 
@@ -231,6 +306,6 @@ def write_crosswalk(
         purpose=agreement.purpose,
         created_at=created_at,
         counts={"refs": len(subjects.refs), "subjects": subjects.count},
-        facts={},
+        facts={"seal_id": seal_id},
         parts=[("refs", ARROW_STREAM, arrow_stream(CROSSWALK, iter([table])))],
     )

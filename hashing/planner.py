@@ -10,7 +10,7 @@ leaves this module.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import product
 
 import numpy as np
@@ -58,11 +58,14 @@ AIM = 0.75
 """Share of the budget that planning uses; the rest is room for what counts of unrelated records do not show
 (families at one address agree on more than independence says)."""
 
+SAFE = 0.95
+"""Share of the budget that a finished plan may use on the records it was made for."""
+
 SAMPLE = 6000
 """Simulated true pairs."""
 
 MOST_PASSES = 30
-"""Most passes of a plan: about 45 bytes of tokens a subject each."""
+"""Most passes of a plan: about 70 bytes of tokens a version each."""
 
 SMALLEST_GAIN = 5e-5
 """A pass must add at least this much expected recall."""
@@ -113,9 +116,11 @@ class Plan:
     d: float
 
 
-def _counters(subjects: Sequence[Subjects], random: np.random.Generator) -> list[PairCounter]:
+def _counters(
+    subjects: Sequence[Subjects], random: np.random.Generator, *, limit: int | None = None
+) -> list[PairCounter]:
     sizes = np.array([len(each.version_subject) for each in subjects])
-    share = min(1.0, COUNTED / max(int(sizes.sum()), 1))
+    share = 1.0 if limit is None else min(1.0, limit / max(int(sizes.sum()), 1))
     counters = []
     for each in subjects:
         derived = derive(each)
@@ -230,6 +235,22 @@ def choose(
     return Plan(passes=tuple(passes), d=2 * sum(planned.lambda_ for planned in passes))
 
 
+def _within_budget(
+    plan: Plan, counters: Sequence[PairCounter], population: int, budget: Budget, crowded_cell: int
+) -> Plan:
+    """Count the chosen passes on all records, and give up those that a sample made look better than they are."""
+    pairs = max(sum(counter.pairs for counter in counters), 1)
+    counted = []
+    for planned in plan.passes:
+        parts = parse_pass(planned.name).parts
+        met = sum(pass_pairs(counter, parts, crowded_cell=crowded_cell) for counter in counters)
+        counted.append(replace(planned, lambda_=met / pairs * max(population - 1, 0) / 2))
+    kept = [planned for planned in counted if planned.lambda_ <= budget.lambda_]
+    while kept and 2 * sum(planned.lambda_ for planned in kept) > SAFE * budget.d:
+        kept.remove(min(kept, key=lambda planned: planned.gain / max(planned.lambda_, _HARMLESS)))
+    return Plan(passes=tuple(kept), d=2 * sum(planned.lambda_ for planned in kept))
+
+
 def plan_passes(
     subjects: Sequence[Subjects], *, budget: Budget, crowded_cell: int = 20, seed: int = 1
 ) -> Plan:
@@ -244,7 +265,11 @@ def plan_passes(
     population = sum(each.count for each in subjects)
     random = np.random.default_rng(seed)
     kept = affordable_passes(
-        _counters(subjects, random), population=population, largest=budget.lambda_, crowded_cell=crowded_cell
+        _counters(subjects, random, limit=COUNTED),
+        population=population,
+        largest=AIM * budget.lambda_,
+        crowded_cell=crowded_cell,
     )
     hits = simulated_hits(subjects, list(kept), random=random)
-    return choose([blocking.name for blocking in kept], hits, list(kept.values()), budget=budget)
+    plan = choose([blocking.name for blocking in kept], hits, list(kept.values()), budget=budget)
+    return _within_budget(plan, _counters(subjects, random), population, budget, crowded_cell)

@@ -227,9 +227,11 @@ def _contacts(
 
     dates, _ = _normalise_column("record_date", column("record_date"), mapping, {}, today)
     lead = encode(pc.utf8_trim_whitespace(column("lead_contact")))
+    day = _days(dates)
+    day[day > (today - date(1970, 1, 1)).days] = NO_DAY  # a contact that has not happened yet is a wrong date
     return Contacts(
         subject=subject.astype(np.int32),
-        day=_days(dates)[rows],
+        day=day[rows],
         is_open=_open_flags(extract.columns.get("case_status"), mapping, extract.rows)[rows],
         lead=lead.take(rows),
     )

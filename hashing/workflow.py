@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Callable
 from dataclasses import asdict
-from datetime import datetime
+from datetime import date, datetime
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,7 @@ from hashing.package import SealReport, seal_subjects, shuffle, write_crosswalk
 from hashing.secret import LinkageSecret
 from hashing.subjects import collapse
 from schemas.atomic import atomic_file
-from schemas.errors import AgreementInvalid, MappingError, WrongAgreement
+from schemas.errors import AgreementInvalid, MappingError, OutputError, WrongAgreement
 from schemas.identity import PrivateIdentity
 
 
@@ -77,6 +78,7 @@ def seal_extract(
     out: Path,
     crosswalk: Path,
     now: datetime,
+    as_of: date | None = None,
     announce: Callable[[str], None] = lambda _name: None,
 ) -> dict[str, Any]:
     """Read, normalise and seal an extract; write the package and the crosswalk.
@@ -91,6 +93,7 @@ def seal_extract(
         out: Package to write.
         crosswalk: Crosswalk to write; it is written first, so that no package exists without one.
         now: Time, with a zone.
+        as_of: Last day of the window; the day of the extract's latest contact when None.
         announce: Told what is being done.
 
     Returns:
@@ -99,6 +102,13 @@ def seal_extract(
     Raises:
         TallystickError: The input, the agreement or a key does not fit.
     """
+    for path in (out, crosswalk):
+        if path.exists():
+            raise OutputError(
+                "this file already exists; a package and its crosswalk belong together and are never overwritten.",
+                where=str(path),
+                remedy="Name a new file, or move the old one away.",
+            )
     agreement = load_agreement(agreement_file, today=now.date())
     _require_place(agreement, identity, secret, now)
     mapping = _mapping_of(mapping_file, identity.party)
@@ -114,7 +124,16 @@ def seal_extract(
             match_fields=agreement.match_fields,
         )
     )
-    write_crosswalk(subjects, crosswalk, agreement=agreement, run_id=run_id, owner=identity, created_at=now)
+    seal_id = secrets.token_hex(16)
+    write_crosswalk(
+        subjects,
+        crosswalk,
+        agreement=agreement,
+        run_id=run_id,
+        owner=identity,
+        created_at=now,
+        seal_id=seal_id,
+    )
     announce("sealing")
     unit = agreement.unit_keys
     assert unit is not None  # noqa: S101 - checked by _require_place
@@ -127,6 +146,8 @@ def seal_extract(
         sender=identity,
         unit=unit,
         created_at=now,
+        as_of=as_of,
+        seal_id=seal_id,
         progress=lambda done, total: announce(f"sealing, pass {done} of {total}"),
     )
     return report_dict(report)

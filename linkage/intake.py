@@ -258,7 +258,7 @@ def take_in(
         unit: The linkage unit's identity.
         known: Public identities of the parties.
         run_id: The run; that of the first package when None.
-        guard: Register of packages taken in before.
+        guard: Register of packages taken in before; it is only looked at.
         progress: Called with (packages done, packages in all).
 
     Raises:
@@ -294,7 +294,7 @@ def take_in(
             )
         if progress is not None:
             progress(done + 1, len(paths))
-    guard.admit_all(zip((sender.manifest for sender in senders), map(str, paths), strict=True))
+    guard.check_all(zip((sender.manifest for sender in senders), map(str, paths), strict=True))
     return senders
 
 

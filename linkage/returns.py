@@ -22,7 +22,9 @@ _OPTIONAL = ("contact_count", "first_date", "last_date", "open_case")
 
 
 def _return_sql(agency: str, outputs: frozenset[str]) -> str:
-    """One row for each own subject of a multi-agency person and each agency that knows this person.
+    """One row for each own subject of a multi-agency person and each agency in contact with this person.
+
+    Only people whom the receiver itself is in contact with inside the window: it is told of nobody else.
 
     Persons are numbered anew in every return, so that two agencies cannot join their returns by them.
     """
@@ -36,6 +38,7 @@ def _return_sql(agency: str, outputs: frozenset[str]) -> str:
             FROM subjects
             JOIN people USING (subject)
             SEMI JOIN multi_agency ON multi_agency.person = people.person
+            SEMI JOIN in_window ON in_window.person = people.person AND in_window.agency = '{agency}'
             WHERE subjects.agency = '{agency}'
         ),
         renumbered AS (
@@ -101,7 +104,11 @@ def write_returns(
             purpose=agreement.purpose,
             created_at=created_at,
             counts={"people": told[sender.agency], "rows": table.num_rows},
-            facts={"window_months": window.months, "as_of": window.as_of.isoformat()},
+            facts={
+                "window_months": window.months,
+                "as_of": window.as_of.isoformat(),
+                "seal_id": sender.manifest.facts.get("seal_id"),
+            },
             parts=[("contacts", ARROW_STREAM, arrow_stream(RETURN, iter(table.to_batches())))],
         )
     return told

@@ -27,6 +27,7 @@ from linkage.scoring import score_candidates
 from linkage.training import Trained
 from linkage.window import MultiAgency, find_multi_agency
 from schemas.atomic import atomic_folder
+from schemas.errors import LinkageError
 from schemas.identity import PrivateIdentity, PublicIdentity
 from schemas.policies import ReplayGuard
 from schemas.scheme import Pass
@@ -85,6 +86,52 @@ def planned_lambda(
         for blocking in passes
     }
     return {name: rate * max(subjects - 1, 0) / 2 for name, rate in rates.items()}
+
+
+def require_budget(lambdas: Mapping[str, float], agreement: Agreement) -> None:
+    """Refuse passes that show more than the agreement's privacy budget allows, for the records that came.
+
+    Raises:
+        LinkageError: d or a λ is over budget.
+    """
+    budget = agreement.budget
+    remedy = (
+        "Leave out or strengthen passes in the agreement (tallystick rehearse plans them), and seal again."
+    )
+    for name, value in lambdas.items():
+        if value > budget.lambda_:
+            raise LinkageError(
+                f"pass {name} would join {value:.3f} unrelated records a record; the agreement allows "
+                f"{budget.lambda_}.",
+                remedy=remedy,
+            )
+    total = 2 * sum(lambdas.values())
+    if total > budget.d:
+        raise LinkageError(
+            f"the passes together show d = {total:.3f}; the agreement allows {budget.d}.", remedy=remedy
+        )
+
+
+def require_contacts_from(
+    senders: Sequence[Sender], con: duckdb.DuckDBPyConnection, *, months: int, as_of: date
+) -> None:
+    """Refuse a window that begins before the contacts that an agency sent.
+
+    Agencies send only contacts inside the window that they sealed for, so an earlier one would silently miss some.
+
+    Raises:
+        LinkageError: An agency's contacts begin too late.
+    """
+    start: date = con.execute(
+        f"SELECT (DATE '{as_of.isoformat()}' - INTERVAL {months} MONTH)::DATE"
+    ).fetchall()[0][0]
+    for sender in senders:
+        since = sender.manifest.facts.get("contacts_after")
+        if since is not None and str(since) > start.isoformat():
+            raise LinkageError(
+                f"{sender.agency} sent no contacts before {since}, but the window begins after {start}.",
+                remedy="Link without --as-of, or let every agency seal again with the same --as-of.",
+            )
 
 
 def _read_links(con: duckdb.DuckDBPyConnection) -> Links:
@@ -223,6 +270,8 @@ def link(
                 con, paths, agreement=agreement, unit=unit, known=known, run_id=run_id, guard=guard
             )
         subjects = sum(sender.subjects for sender in senders)
+        lambdas = planned_lambda(agreement.passes, counted(senders), subjects=subjects)
+        require_budget(lambdas, agreement)
         with stage("find candidate pairs"):
             passes = find_candidates(con, agreement.passes)
         with stage("compare, train and score"):
@@ -239,6 +288,7 @@ def link(
             )
         with stage("find multi-agency contact"):
             last = as_of or latest_contact(con) or created_at.date()
+            require_contacts_from(senders, con, months=agreement.months, as_of=last)
             window = find_multi_agency(
                 con, months=agreement.months, as_of=last, minimum_agencies=agreement.minimum_agencies
             )
@@ -259,7 +309,7 @@ def link(
                 run_id=senders[0].manifest.run_id,
                 senders=tuple(senders),
                 passes=tuple(passes),
-                planned_lambda=planned_lambda(agreement.passes, counted(senders), subjects=subjects),
+                planned_lambda=lambdas,
                 links=links,
                 clusters=clusters,
                 trained=trained,
@@ -268,4 +318,7 @@ def link(
                 told=told,
             )
             _write_results(con, folder, result, agreement)
+    if guard is not None:
+        # Only now: a run that failed may be tried again with the same packages.
+        guard.admit_all((sender.manifest, None) for sender in senders)
     return result

@@ -86,9 +86,6 @@ def pool_u(counted: Sequence[Mapping[str, Any]]) -> dict[str, dict[str, float]]:
 
     u of a level = agreeing pairs of unrelated records / comparable pairs, summed over agencies. A level that no
     agency saw gets half a pair.
-
-    Raises:
-        UntrainedLevel: No agency can compare two records on a comparison's identifiers and yet it has pairs.
     """
     pooled: dict[str, dict[str, float]] = {}
     for comparison in COMPARISONS:
@@ -323,8 +320,6 @@ def train(
     """
     u = pool_u(counted)
     m, sessions = _combine_sessions(patterns, passes, u)
-    family = pool_family(counted, u)
-    prior = estimate_prior(patterns, m, u, family, subjects=subjects) if len(patterns.codes) else 1e-6
     for name in m:
         for level in m[name]:
             if not (0 < m[name][level] <= 1 and 0 < u[name][level] <= 1):
@@ -332,4 +327,6 @@ def train(
                     f"level {level} of comparison {name} has no probability.",
                     remedy="Check the extracts: is this identifier empty at every agency?",
                 )
+    family = pool_family(counted, u)
+    prior = estimate_prior(patterns, m, u, family, subjects=subjects) if len(patterns.codes) else 1e-6
     return Trained(parameters=Parameters(m=m, u=u, prior=prior, family=family), sessions=tuple(sessions))

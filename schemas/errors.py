@@ -54,6 +54,10 @@ class AgreementInvalid(InputError):
     """An agreement is not a valid document."""
 
 
+class NotInForce(TallystickError):
+    """An agreement is a valid document but binds nobody today (rule D02)."""
+
+
 class OutputError(InputError):
     """An output cannot be written where the user asked."""
 

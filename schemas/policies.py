@@ -107,6 +107,22 @@ class ReplayGuard:
             Replayed: As for `admit`.
             OutputError: As for `admit`.
         """
+        seen = self._with(packages)
+        if self._path is not None:
+            atomic_write(
+                self._path, canonical_json({"format": _REGISTER, "version": 1, "seen": sorted(seen)})
+            )
+        self._seen = seen
+
+    def check_all(self, packages: Iterable[tuple[Manifest, str | None]]) -> None:
+        """Refuse what `admit_all` would refuse, and remember nothing.
+
+        Raises:
+            Replayed: As for `admit`.
+        """
+        self._with(packages)
+
+    def _with(self, packages: Iterable[tuple[Manifest, str | None]]) -> set[str]:
         seen = set(self._seen)
         for manifest, where in packages:
             slot = canonical_json(
@@ -127,11 +143,7 @@ class ReplayGuard:
                     remedy="Ask the sender which one counts, and start a new run with that one only.",
                 )
             seen |= {manifest.package_id, slot}
-        if self._path is not None:
-            atomic_write(
-                self._path, canonical_json({"format": _REGISTER, "version": 1, "seen": sorted(seen)})
-            )
-        self._seen = seen
+        return seen
 
 
 _REGISTER = "tallystick-replay-register"

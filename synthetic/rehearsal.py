@@ -11,7 +11,7 @@ from typing import Any
 
 import pyarrow.csv as pc_csv
 
-from governance.agreement import Agreement, load_agreement, parse_agreement
+from governance.agreement import Agreement, Budget, load_agreement, parse_agreement
 from governance.draft import agreement_yaml, draft_agreement
 from hashing.extract import Extract, read_extract
 from hashing.mapping import AgencyMapping, load_mapping
@@ -22,7 +22,7 @@ from hashing.subjects import Subjects, collapse, guess_standards
 from linkage.run import RunResult, link
 from schemas.atomic import atomic_folder
 from schemas.errors import AgreementInvalid, ExtractError, MappingError
-from schemas.identity import PrivateIdentity, PublicIdentity
+from schemas.identity import PrivateIdentity
 from synthetic.evaluation import Evaluation, evaluate, held_refs, match_truth, read_truth
 from synthetic.stages import Stages
 
@@ -151,7 +151,6 @@ def _collapse_all(
 
 def _drafted(
     inputs: _Inputs,
-    identities: Mapping[str, PublicIdentity],
     standards: Mapping[str, str],
     plan: Plan,
     today: date,
@@ -164,7 +163,6 @@ def _drafted(
         passes=[chosen.name for chosen in plan.passes],
         today=today,
         standards=standards,
-        identities=identities,
         unit_id=UNIT,
     )
     return parse_agreement(document, where="drafted agreement")
@@ -180,26 +178,23 @@ def _require_parties(agreement: Agreement, inputs: _Inputs) -> None:
         )
 
 
-def _draft_budget() -> Any:
-    from governance.agreement import Budget
-
-    return Budget(d=0.2, lambda_=0.05)
-
-
 def _seal_all(
     subjects: Mapping[str, Subjects],
     folder: Path,
+    *,
     agreement: Agreement,
     identities: Mapping[str, PrivateIdentity],
     secret: bytes,
     run_id: str,
     now: datetime,
+    as_of: date | None,
     stages: Stages,
 ) -> list[SealReport]:
     reports = []
     for name, each in subjects.items():
         home = folder / "agencies" / name
         home.mkdir(parents=True)
+        seal_id = secrets.token_hex(16)
         with stages(f"seal {name}"):
             reports.append(
                 seal_subjects(
@@ -211,6 +206,8 @@ def _seal_all(
                     sender=identities[name],
                     unit=identities[UNIT].public,
                     created_at=now,
+                    as_of=as_of,
+                    seal_id=seal_id,
                 )
             )
             write_crosswalk(
@@ -220,6 +217,7 @@ def _seal_all(
                 run_id=run_id,
                 owner=identities[name],
                 created_at=now,
+                seal_id=seal_id,
             )
     return reports
 
@@ -308,12 +306,22 @@ def rehearse(
             standards = guess_standards(inputs.extracts)
             subjects = _collapse_all(inputs, standards, None, today, stages)
             with stages("plan passes"):
-                plan = plan_passes(list(subjects.values()), budget=_draft_budget())
-            agreement = _drafted(inputs, public, standards, plan, today)
+                plan = plan_passes(list(subjects.values()), budget=Budget(d=0.2, lambda_=0.05))
+            agreement = _drafted(inputs, standards, plan, today)
         (work / "agreement.yaml").write_text(agreement_yaml(agreement.document), encoding="utf-8")
         subjects = {name: shuffle(each) for name, each in subjects.items()}
         secret, run_id = secrets.token_bytes(32), f"rehearsal-{now:%Y%m%dt%H%M%S}-{secrets.token_hex(4)}"
-        seals = _seal_all(subjects, work, agreement, identities, secret, run_id, now, stages)
+        seals = _seal_all(
+            subjects,
+            work,
+            agreement=agreement,
+            identities=identities,
+            secret=secret,
+            run_id=run_id,
+            now=now,
+            as_of=as_of,
+            stages=stages,
+        )
         (work / "unit").mkdir()
         result = link(
             [work / "agencies" / name / f"{name}.tally" for name in subjects],
