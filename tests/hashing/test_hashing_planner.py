@@ -49,13 +49,13 @@ def town(people: int, *, seed: int, without: tuple[str, ...] = ()) -> Subjects:
 @pytest.fixture(autouse=True)
 def small(monkeypatch: pytest.MonkeyPatch) -> None:
     """Simulate fewer pairs than a real plan does."""
-    monkeypatch.setattr(planner, "SAMPLE", 300)
+    monkeypatch.setattr(planner, "SAMPLE", 200)
 
 
 @pytest.fixture(scope="module")
 def agencies() -> list[Subjects]:
     """Two agencies."""
-    return [town(300, seed=1), town(200, seed=2)]
+    return [town(200, seed=1), town(150, seed=2)]
 
 
 def within(plan: Plan, budget: Budget) -> None:
@@ -68,24 +68,20 @@ def within(plan: Plan, budget: Budget) -> None:
         assert parse_pass(planned.name).name == planned.name
 
 
-@pytest.mark.parametrize("budget", [BUDGET, Budget(d=0.01, lambda_=0.002)])
+@pytest.mark.parametrize("budget", [Budget(d=0.01, lambda_=0.002)])
 def test_plan_is_within_budget_and_finds_people(agencies: list[Subjects], budget: Budget) -> None:
-    """Every λ and their sum are within bounds, and recall grows pass by pass to nearly everyone."""
+    """λ and d are within bounds, recall grows pass by pass to nearly everyone, and twice the plan is the same."""
     plan = plan_passes(agencies, budget=budget)
+    assert plan_passes(agencies, budget=budget) == plan
     within(plan, budget)
     recalls = [planned.recall for planned in plan.passes]
     assert recalls == sorted(recalls)
     assert recalls[-1] > 0.9
 
 
-def test_plan_is_a_function_of_data_and_seed(agencies: list[Subjects]) -> None:
-    """Twice the same plan."""
-    assert plan_passes(agencies, budget=BUDGET, seed=3) == plan_passes(agencies, budget=BUDGET, seed=3)
-
-
 def test_file_without_numbers_and_places_gets_a_plan() -> None:
     """Names, dates and sex alone make passes, and none of them needs what the file lacks."""
-    plan = plan_passes([town(300, seed=4, without=("postcode", "uprn", "address"))], budget=BUDGET)
+    plan = plan_passes([town(200, seed=4, without=("postcode", "uprn", "address"))], budget=BUDGET)
     within(plan, BUDGET)
     used = {field for planned in plan.passes for field in parse_pass(planned.name).fields}
     assert used <= {"forename", "surname", "dob", "sex"}
