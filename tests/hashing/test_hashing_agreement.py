@@ -106,7 +106,7 @@ FAULTS: list[tuple[str, Change, str]] = [
     ("base64", lambda d: d["parties"][0]["keys"].update(signing_key="!" * 44), "parties[0].keys: "),
     ("short key", lambda d: d["linkage_unit"]["keys"].update(receiving_key="A" * 44), "linkage_unit.keys: "),
     ("shared signing key", lambda d: _share(d, "signing_key"), "keys: health and police have the same signing key."),
-    ("shared receiving key", lambda d: _share(d, "receiving_key"), "keys: health and police have the same receiving key."),
+    ("shared receiving key", lambda d: _share(d, "receiving_key"), "keys: health and police have the same rec"),
     ("borrowed key", lambda d: d["parties"][0]["keys"].update(party="health"), "parties[0].keys.party: is not the id"),
 ]  # fmt: skip
 
