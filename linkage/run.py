@@ -27,7 +27,7 @@ from linkage.scoring import score_candidates
 from linkage.training import Trained
 from linkage.window import MultiAgency, find_multi_agency
 from schemas.atomic import atomic_folder
-from schemas.errors import LinkageError
+from schemas.errors import LinkageError, SchemaMismatch
 from schemas.identity import PrivateIdentity, PublicIdentity
 from schemas.policies import ReplayGuard
 from schemas.scheme import Pass
@@ -110,6 +110,33 @@ def require_budget(lambdas: Mapping[str, float], agreement: Agreement) -> None:
         raise LinkageError(
             f"the passes together show d = {total:.3f}; the agreement allows {budget.d}.", remedy=remedy
         )
+
+
+def last_day(
+    senders: Sequence[Sender], con: duckdb.DuckDBPyConnection, *, months: int, created_at: datetime
+) -> date:
+    """Return the last day of the window when nobody names one: the latest day that contacts reach or were sealed for.
+
+    It never lies after the day of the run, whatever a sender says.
+
+    Raises:
+        SchemaMismatch: An agency's statement of which contacts it sent is no date.
+    """
+    found = [latest_contact(con) or date.min]
+    for sender in senders:
+        since = sender.manifest.facts.get("contacts_after")
+        if since is not None:
+            try:
+                after = date.fromisoformat(str(since))
+            except ValueError:
+                raise SchemaMismatch(
+                    "does not say in a date which contacts it carries.", where=sender.agency
+                ) from None
+            found.append(
+                con.execute("SELECT (?::DATE + to_months(?))::DATE", [after, months]).fetchall()[0][0]
+            )
+    last = max(found)
+    return created_at.date() if last == date.min else min(last, created_at.date())
 
 
 def require_contacts_from(
@@ -254,7 +281,7 @@ def link(
         unit: The linkage unit's identity.
         known: Public identities of the parties.
         created_at: Time of the run, with a zone.
-        as_of: Last day of the window; the day of the latest contact when None.
+        as_of: Last day of the window; that of `last_day` when None.
         run_id: The run that the packages must be for; that of the first package when None.
         guard: Register of packages taken in before.
         stage: Measures the stages.
@@ -287,7 +314,7 @@ def link(
                 people=clusters.count,
             )
         with stage("find multi-agency contact"):
-            last = as_of or latest_contact(con) or created_at.date()
+            last = as_of or last_day(senders, con, months=agreement.months, created_at=created_at)
             require_contacts_from(senders, con, months=agreement.months, as_of=last)
             window = find_multi_agency(
                 con, months=agreement.months, as_of=last, minimum_agencies=agreement.minimum_agencies
