@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
@@ -13,7 +13,7 @@ import duckdb
 import numpy as np
 import pyarrow as pa
 
-from governance.agreement import Agreement, parse_agreement
+from governance.agreement import Agreement, Budget, parse_agreement
 from governance.draft import draft_agreement
 from hashing.extract import Extract, read_extract
 from hashing.mapping import load_mapping
@@ -81,6 +81,7 @@ class World:
             "sender": self.identities[agency],
             "unit": self.unit.public,
             "created_at": NOW,
+            "as_of": AS_OF,
         }
         seal_subjects(self.subjects[agency], target, **{**values, **changes})
         return target
@@ -149,7 +150,7 @@ class World:
 
 def make_world(folder: Path) -> World:
     """Make three agencies, their keys and their packages in `folder`."""
-    synthesise(folder / "area", people=600, seed=11, agencies=AGENCIES, workers=1)
+    synthesise(folder / "area", people=1000, seed=11, agencies=AGENCIES, workers=1)
     mappings = load_mapping(folder / "area" / "mapping.yaml")
     extracts = {
         name: read_extract(folder / "area" / f"{name}.csv", agency=name, mapping=mappings[name])
@@ -169,7 +170,8 @@ def make_world(folder: Path) -> World:
     )
     world = World(
         folder=folder,
-        agreement=parse_agreement(document),
+        # The weaker passes are over any budget that an agreement may state.
+        agreement=replace(parse_agreement(document), budget=Budget(d=1e9, lambda_=1e9)),
         identities=identities,
         secret=secrets.token_bytes(32),
         run_id="run-2026-07",

@@ -201,17 +201,17 @@ def test_two_packages_of_one_sender(world: World, refused: _Refusal) -> None:
 
 
 def test_replay_across_runs(world: World, refused: _Refusal, tmp_path: Path) -> None:
-    """A register on disk finds a package that an earlier session took in."""
+    """A register on disk finds a package that an earlier whole run took in."""
     register = tmp_path / "register.json"
-    with connect(threads=1) as con:
-        take_in(
-            con,
-            world.packages[:1],
-            agreement=world.agreement,
-            unit=world.unit,
-            known=world.public,
-            guard=ReplayGuard(register),
-        )
+    link(
+        world.packages[:1],
+        tmp_path / "first",
+        agreement=world.agreement,
+        unit=world.unit,
+        known=world.public,
+        created_at=NOW,
+        guard=ReplayGuard(register),
+    )
     refused(Replayed, paths=world.packages, guard=ReplayGuard(register))
 
 
@@ -232,6 +232,26 @@ def test_a_refused_set_of_packages_can_be_sent_again(world: World, refused: _Ref
             guard=ReplayGuard(register),
         )
     assert len(senders) == len(AGENCIES)
+
+
+def test_register_takes_all_or_none(world: World, tmp_path: Path) -> None:
+    """A set with one package taken in before is refused whole; checking alone remembers nothing."""
+    register = tmp_path / "register.json"
+    manifests = []
+    for agency in AGENCIES:
+        with world.opened(agency) as package:
+            manifests.append((package.manifest, agency))
+    guard = ReplayGuard(register)
+    guard.check_all(manifests)
+    assert not register.exists()
+    guard.admit_all(manifests[:1])
+    kept = register.read_bytes()
+    with pytest.raises(Replayed):
+        guard.admit_all(manifests[::-1])
+    assert register.read_bytes() == kept
+    guard.admit_all(manifests[1:])
+    with pytest.raises(Replayed):
+        ReplayGuard(register).check_all(manifests[2:])
 
 
 def _with_first(table: pa.Table, name: str, value: int | None) -> pa.Table:

@@ -1,0 +1,307 @@
+"""A run: the folder appears whole or not at all, and holds no token and no identifier."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from datetime import date, timedelta
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import pyarrow.parquet as pq
+import pytest
+from linkage_oracle import first_day
+from linkage_world import AGENCIES, AS_OF, NOW, World
+
+from governance.agreement import Budget
+from linkage.database import connect
+from linkage.run import (
+    RunResult,
+    last_day,
+    link,
+    planned_lambda,
+    require_budget,
+    require_contacts_from,
+    summary_of,
+)
+from schemas.errors import LinkageError, OutputError, SchemaMismatch
+from schemas.payload import pass_part
+from schemas.policies import ReplayGuard
+from schemas.scheme import FIELDS, parse_pass
+
+STAGES = (
+    "take in packages",
+    "find candidate pairs",
+    "compare, train and score",
+    "cluster",
+    "measure privacy",
+    "find multi-agency contact",
+    "write returns",
+)
+
+
+def _link(world: World, out: Path, **changes: Any) -> RunResult:
+    values: dict[str, Any] = {
+        "agreement": world.agreement,
+        "unit": world.unit,
+        "known": world.public,
+        "created_at": NOW,
+        "as_of": AS_OF,
+    }
+    return link(world.packages, out, **{**values, **changes})
+
+
+@dataclass(frozen=True)
+class _Run:
+    folder: Path
+    result: RunResult
+    stages: list[str]
+
+
+@pytest.fixture(scope="module")
+def run(world: World, tmp_path_factory: pytest.TempPathFactory) -> _Run:
+    """A whole run."""
+    folder = tmp_path_factory.mktemp("whole") / "run"
+    seen: list[str] = []
+
+    @contextmanager
+    def stage(name: str) -> Iterator[None]:
+        seen.append(name)
+        yield
+
+    return _Run(folder, _link(world, folder, stage=stage), seen)
+
+
+def test_what_a_run_leaves(run: _Run) -> None:
+    """The folder holds the results and one return an agency, and nothing else."""
+    assert run.stages == list(STAGES)
+    files = {path.relative_to(run.folder).as_posix() for path in run.folder.rglob("*") if path.is_file()}
+    assert files == {
+        "run.json",
+        "model.json",
+        "links.parquet",
+        "people.parquet",
+        *(f"returns/{name}.tally" for name in AGENCIES),
+    }
+
+
+def test_a_run_equals_its_stages(run: _Run, unit: Any) -> None:
+    """`link` finds what the stages find one by one."""
+    result = run.result
+    assert result.links.weight.tolist() == unit.links.weight.tolist()
+    assert result.clusters.person.tolist() == unit.clusters.person.tolist()
+    assert result.subjects == unit.subjects
+    assert set(result.told) == set(AGENCIES)
+
+
+@pytest.mark.parametrize(("failing", "when"), [*((name, "begins") for name in STAGES), (STAGES[-1], "ends")])
+def test_whole_or_not_at_all(world: World, tmp_path: Path, failing: str, when: str) -> None:
+    """Whatever stage fails, no run folder and no working folder is left behind."""
+
+    @contextmanager
+    def stage(name: str) -> Iterator[None]:
+        if name == failing and when == "begins":
+            raise LinkageError("stop")
+        yield
+        if name == failing:
+            raise LinkageError("stop")
+
+    with pytest.raises(LinkageError, match="stop"):
+        _link(world, tmp_path / "run", stage=stage)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_an_existing_run_is_not_overwritten(world: World, tmp_path: Path) -> None:
+    """A folder with something in it is refused before any package is opened."""
+    (tmp_path / "keep.txt").write_text("kept")
+    with pytest.raises(OutputError):
+        _link(world, tmp_path, unit=None)
+    assert [path.name for path in tmp_path.iterdir()] == ["keep.txt"]
+
+
+def _raw_identifiers(world: World) -> set[bytes]:
+    """Identifiers and references of the extracts that are too long to turn up by chance."""
+    found: set[str] = set()
+    for extract in world.extracts.values():
+        for name in (*FIELDS, "ref", "lead_contact"):
+            if name in extract.columns and name != "sex":
+                values = extract.columns[name].drop_null().to_pylist()
+                found.update(value for value in values if len(value) >= 6)
+    assert len(found) > 1000
+    return {value.encode() for value in found}
+
+
+def _readable(folder: Path) -> dict[str, bytes]:
+    """What a thief reads in the run folder: the JSON files, and the tables as text, uncompressed."""
+    shown = {path.name: path.read_bytes() for path in folder.glob("*.json")}
+    for path in folder.glob("*.parquet"):
+        table = pq.read_table(path)
+        text = "\n".join(repr(row) for row in table.to_pylist())
+        shown[path.name] = (repr(table.schema) + text).encode()
+    assert len(shown) == 4
+    return shown
+
+
+def test_run_holds_no_identifier(run: _Run, world: World) -> None:
+    """No value of any extract stands in what the unit keeps, neither as the agency wrote it nor normalised."""
+    secrets = _raw_identifiers(world)
+    for subjects in world.subjects.values():
+        for name, coded in subjects.fields.items():
+            if name != "sex":
+                secrets |= {value.encode() for value in coded.values.to_pylist() if len(value) >= 6}
+    for name, content in _readable(run.folder).items():
+        words = set(content.replace(b'"', b" ").replace(b"'", b" ").replace(b",", b" ").split())
+        assert not words & secrets, name
+        assert not [value for value in secrets if len(value) >= 10 and value in content], name
+
+
+def test_run_holds_no_token(run: _Run, world: World) -> None:
+    """No block id or sealed lead stands in what the unit keeps, and no column has room for a token."""
+    assert pq.read_schema(run.folder / "links.parquet").names == [
+        "agency_l",
+        "subject_l",
+        "agency_r",
+        "subject_r",
+        "match_weight",
+        "match_probability",
+        "found_by",
+    ]
+    assert pq.read_schema(run.folder / "people.parquet").names == ["agency", "subject", "person"]
+    shown = b"".join(_readable(run.folder).values())
+    for agency in AGENCIES:
+        for index in range(len(world.agreement.passes)):
+            for block in world.table(agency, pass_part(index)).column("block").to_pylist():
+                # 12 digits of a 64-bit number are enough to tell, and survive rounding to a double.
+                assert str(abs(block))[:12].encode() not in shown
+        for sealed in world.table(agency, "leads").column("sealed").to_pylist():
+            assert sealed.hex().encode() not in shown
+    numbers = {
+        value for row in pq.read_table(run.folder / "links.parquet").to_pylist() for value in row.values()
+    }
+    largest = max(sender.subjects for sender in run.result.senders)
+    assert max(n for n in numbers if isinstance(n, int)) < max(largest, 2 ** len(world.agreement.passes))
+
+
+def test_files_agree_with_the_result(run: _Run, world: World) -> None:
+    """Links and people on disk are those of the result, in the agencies' own numbers."""
+    first = {sender.agency: sender.first_subject for sender in run.result.senders}
+    people = pq.read_table(run.folder / "people.parquet").to_pylist()
+    found = {row["subject"] + first[row["agency"]]: row["person"] for row in people}
+    assert found == dict(enumerate(run.result.clusters.person.tolist()))
+    links = {
+        (row["subject_l"] + first[row["agency_l"]], row["subject_r"] + first[row["agency_r"]]): row[
+            "match_weight"
+        ]
+        for row in pq.read_table(run.folder / "links.parquet").to_pylist()
+    }
+    kept = run.result.links
+    assert links == dict(
+        zip(zip(kept.left.tolist(), kept.right.tolist(), strict=True), kept.weight.tolist(), strict=True)
+    )
+    summary = json.loads((run.folder / "run.json").read_text())
+    assert summary == json.loads(json.dumps(summary_of(run.result, world.agreement)))
+    assert summary["privacy"]["d"] == pytest.approx(2 * sum(summary["privacy"]["lambda"].values()))
+
+
+def test_window_ends_where_it_is_told_to(run: _Run) -> None:
+    """`as_of` is obeyed."""
+    assert run.result.window.as_of == AS_OF
+
+
+def test_window_without_a_last_day(world: World, tmp_path: Path) -> None:
+    """Without `as_of` the window ends with the day that the agencies sealed for, though nobody had contact on it."""
+    alone = world.packages[:1]
+    found = link(
+        alone,
+        tmp_path / "run",
+        agreement=world.agreement,
+        unit=world.unit,
+        known=world.public,
+        created_at=NOW,
+    )
+    assert found.window.as_of == AS_OF
+    latest = int(world.subjects[AGENCIES[0]].contacts.day.max())
+    assert date(1970, 1, 1) + timedelta(days=latest) < AS_OF
+
+
+def _sender(unit: Any, contacts_after: object) -> Any:
+    manifest = unit.senders[0].manifest
+    facts = {**manifest.facts, "contacts_after": contacts_after}
+    return replace(unit.senders[0], manifest=replace(manifest, facts=facts))
+
+
+def test_no_sender_moves_the_window_into_the_future(unit: Any) -> None:
+    """A date after the day of the run does not count, and what is no date is refused."""
+    far = last_day([_sender(unit, "2099-01-01")], unit.con, months=12, created_at=NOW)
+    assert far == NOW.date()
+    with pytest.raises(SchemaMismatch):
+        last_day([_sender(unit, "2025-06-30'; --")], unit.con, months=12, created_at=NOW)
+
+
+@pytest.mark.parametrize("months", [1, 2, 6, 12, 36])
+def test_a_last_day_reaches_every_contact_that_was_sealed_for_it(unit: Any, months: int) -> None:
+    """Whatever day agencies sealed for, the default window does not begin too early."""
+    with connect(threads=1) as con:
+        con.execute("CREATE TABLE contacts (day DATE)")
+        _check_every_day(con, unit, months)
+
+
+def _check_every_day(con: duckdb.DuckDBPyConnection, unit: Any, months: int) -> None:
+    for day in range(0, 731, 2 if months == 12 else 5):
+        sealed_for = date(2023, 6, 1) + timedelta(days=day)
+        senders = [_sender(unit, first_day(sealed_for, months).isoformat())]
+        last = last_day(senders, con, months=months, created_at=NOW)
+        assert last >= sealed_for - timedelta(days=3)
+        require_contacts_from(senders, con, months=months, as_of=last)
+
+
+def test_passes_over_the_budget_are_not_linked(world: World, tmp_path: Path) -> None:
+    """Passes that show more than the agreement allows, each or together, stop the run."""
+    lambdas = {"a": 0.03, "b": 0.04}
+    for budget, fault in (
+        (Budget(d=1.0, lambda_=0.035), "pass b"),
+        (Budget(d=0.13, lambda_=0.05), "d = 0.140"),
+    ):
+        with pytest.raises(LinkageError, match=fault):
+            require_budget(lambdas, replace(world.agreement, budget=budget))
+    require_budget(lambdas, replace(world.agreement, budget=Budget(d=0.141, lambda_=0.04)))
+    with pytest.raises(LinkageError, match="unrelated records"):
+        _link(world, tmp_path / "run", agreement=replace(world.agreement, budget=Budget(d=0.2, lambda_=0.05)))
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_window_before_the_contacts_that_were_sent(world: World, tmp_path: Path) -> None:
+    """A window that begins earlier than an agency's contacts is refused, not filled with half of them."""
+    with pytest.raises(LinkageError, match="sent no contacts before"):
+        _link(world, tmp_path / "run", as_of=AS_OF - timedelta(days=1))
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_failed_run_remembers_no_package(world: World, tmp_path: Path) -> None:
+    """Packages are remembered when the run is whole, so that a failed run can be tried again."""
+    register = tmp_path / "register.json"
+
+    @contextmanager
+    def stage(name: str) -> Iterator[None]:
+        yield
+        if name == STAGES[-1]:
+            raise LinkageError("stop")
+
+    with pytest.raises(LinkageError, match="stop"):
+        _link(world, tmp_path / "run", stage=stage, guard=ReplayGuard(register))
+    assert not register.exists()
+    _link(world, tmp_path / "run", guard=ReplayGuard(register))
+    assert register.exists()
+
+
+def test_lambda_from_the_agencies_counts() -> None:
+    """The pooled rate of a pass times the other subjects, halved: a pair belongs to two records."""
+    counts = [
+        {"pairs": 1000, "passes": {"nhs_number": 1, "dob+forename": 20}},
+        {"pairs": 3000, "passes": {"dob+forename": 60}},
+    ]
+    found = planned_lambda([parse_pass("nhs_number"), parse_pass("dob+forename")], counts, subjects=401)
+    assert found == pytest.approx({"nhs_number": 1 / 4000 * 200, "dob+forename": 80 / 4000 * 200})
