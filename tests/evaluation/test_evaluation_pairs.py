@@ -104,7 +104,7 @@ def _shown(figures: Figures) -> tuple[float | None, ...]:
 
 
 @given(_cases())
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=150, deadline=None)
 def test_evaluation_equals_a_loop_over_all_pairs(case: Case) -> None:
     """All figures of pairs, clusters and blocking are those of a plain loop."""
     found, expected = _evaluate(case), _brute(case)
@@ -116,7 +116,7 @@ def test_evaluation_equals_a_loop_over_all_pairs(case: Case) -> None:
 
 
 @given(_cases())
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=150, deadline=None)
 def test_best_threshold_is_the_best(case: Case) -> None:
     """No threshold has a higher F1 than the best one, and its figures are those that its threshold gives."""
     found, expected = _evaluate(case), _brute(case)

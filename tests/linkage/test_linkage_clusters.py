@@ -58,7 +58,7 @@ def _kruskal(subjects: int, links: list[Link], largest: int) -> set[frozenset[in
 
 
 @given(_graphs())
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=80, deadline=None)
 def test_people_are_the_components_of_strong_links(graph: tuple[int, list[Link]]) -> None:
     """Without a size limit that bites, people are the connected components of the links at or above the threshold."""
     subjects, links = graph
@@ -69,7 +69,7 @@ def test_people_are_the_components_of_strong_links(graph: tuple[int, list[Link]]
 
 
 @given(_graphs(), st.integers(1, 6))
-@settings(max_examples=250, deadline=None)
+@settings(max_examples=120, deadline=None)
 def test_oversized_clusters_are_cut_at_their_weakest_links(
     graph: tuple[int, list[Link]], largest: int
 ) -> None:

@@ -115,7 +115,7 @@ def _exact_classes(start: list[int], kinds: list[list[tuple[int, int]]]) -> int:
 
 
 @given(_hypergraphs())
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=60, deadline=None)
 def test_refinement_equals_an_exact_one(graph: tuple[list[int], list[list[tuple[int, int]]]]) -> None:
     """Hashed colours find exactly the classes that spelled-out colours find."""
     start, kinds = graph
@@ -123,7 +123,7 @@ def test_refinement_equals_an_exact_one(graph: tuple[list[int], list[list[tuple[
 
 
 @given(_hypergraphs(), st.randoms(use_true_random=False))
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=60, deadline=None)
 def test_renumbering_changes_nothing(
     graph: tuple[list[int], list[list[tuple[int, int]]]], random: Any
 ) -> None:
