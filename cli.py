@@ -536,6 +536,7 @@ def agency_options(command: Command) -> Command:
 @click.option(
     "--crosswalk", type=FILE, required=True, help="File to create that stays with you until you open."
 )
+@click.option("--as-of", type=DAY, help="Last day of the window [default: the day of your latest contact].")
 @json_option
 def seal(
     extract: Path,

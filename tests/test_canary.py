@@ -52,6 +52,7 @@ def _rows(count: int = 60) -> list[dict[str, str]]:
             "forename": FIRST[number % 10] + CANARIES["forename"].lower(),
             "surname": LAST[number % 6] + CANARIES["surname"].lower(),
             "dob": f"1987-11-{number % 28 + 1:02d}",
+            "postcode": f"ZE{number} 1AA" if number else CANARIES["postcode"],
             "uprn": f"73912846{number:04d}",
             "nhs_number": "",
             "address": f"{number} Canarywharf Lane",
