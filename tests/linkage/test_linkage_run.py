@@ -213,7 +213,8 @@ def test_window_ends_where_it_is_told_to(run: _Run) -> None:
 
 def test_window_without_a_last_day(world: World, tmp_path: Path) -> None:
     """Without `as_of` the window ends with the day that the agencies sealed for, though nobody had contact on it."""
-    alone = world.packages[:1]
+    later = AS_OF + timedelta(days=1)
+    alone = [world.seal(AGENCIES[0], tmp_path / "later.tally", as_of=later)]
     found = link(
         alone,
         tmp_path / "run",
@@ -222,9 +223,11 @@ def test_window_without_a_last_day(world: World, tmp_path: Path) -> None:
         known=world.public,
         created_at=NOW,
     )
-    assert found.window.as_of == AS_OF
-    latest = int(world.subjects[AGENCIES[0]].contacts.day.max())
-    assert date(1970, 1, 1) + timedelta(days=latest) < AS_OF
+    assert (
+        max(int(each.contacts.day.max()) for each in world.subjects.values())
+        < (later - date(1970, 1, 1)).days
+    )
+    assert found.window.as_of == later
 
 
 def _sender(unit: Any, contacts_after: object) -> Any:

@@ -56,7 +56,7 @@ def _toy_pairs(pairs: int, seed: int) -> list[tuple[dict[str, Any], dict[str, An
 @pytest.fixture(scope="module")
 def toy() -> Any:
     """Toy pairs, the levels of each (position, -1 null), and a table with one block a pair."""
-    pairs = _toy_pairs(3000, seed=8)
+    pairs = _toy_pairs(2000, seed=8)
     levels = np.array(
         [
             [
