@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import tempfile
 from pathlib import Path
@@ -50,7 +51,7 @@ def _rows(count: int = 60) -> list[dict[str, str]]:
             **CANARIES,
             "ref": f"{CANARIES['ref']}{number}",
             "forename": FIRST[number % 10] + CANARIES["forename"].lower(),
-            "surname": LAST[number % 6] + CANARIES["surname"].lower(),
+            "surname": LAST[number // 10 % 6] + CANARIES["surname"].lower(),
             "dob": f"1987-11-{number % 28 + 1:02d}",
             "postcode": f"ZE{number} 1AA" if number else CANARIES["postcode"],
             "uprn": f"73912846{number:04d}",
@@ -193,6 +194,9 @@ def test_sealing_and_its_failures_say_no_identifier_and_no_secret(tmp_path: Path
         )
         == 0
     )
+    # Names that all hold the same beacon meet too often in passes on parts of names.
+    strong = [line for line in agreement[1].read_text().splitlines() if not re.search(r"- .*(3|phonetic)", line)]
+    agreement[1].write_text("\n".join(strong) + "\n")
     (made / "exchange").mkdir()
     for step in ("contribute", "contribute", "combine"):
         for party in ("alpha", "beta"):
