@@ -37,7 +37,15 @@ def write_febrl4(folder: Path, *, with_number: bool = True) -> None:
             writer.writerow(names)
             for ref, row in filled.iterrows():
                 address = " ".join(row[["street_number", "address_1", "suburb"]].astype(str)).strip()
-                record = (ref, row.given_name, row.surname, row.date_of_birth, row.postcode, address, row.soc_sec_id)
+                record = (
+                    ref,
+                    row.given_name,
+                    row.surname,
+                    row.date_of_birth,
+                    row.postcode,
+                    address,
+                    row.soc_sec_id,
+                )
                 writer.writerow(record[: len(names)])
                 truth.append((agency, str(ref), str(ref).split("-")[1]))
     with (folder / "truth.csv").open("w", newline="", encoding="utf-8") as stream:

@@ -28,7 +28,9 @@ def test_twenty_thousand_invented_people(tmp_path: Path) -> None:
     assert 0 < figures["privacy"]["d"] <= 0.2
 
 
-@pytest.mark.parametrize(("with_number", "floor"), [(True, 0.985), (False, 0.965)], ids=["febrl4", "no-number"])
+@pytest.mark.parametrize(
+    ("with_number", "floor"), [(True, 0.985), (False, 0.965)], ids=["febrl4", "no-number"]
+)
 def test_febrl4(tmp_path: Path, with_number: bool, floor: float) -> None:
     """On FEBRL 4, Australian numbers and all, pair F1 is at least 0.985; without its number it holds up."""
     write_febrl4(tmp_path / "in", with_number=with_number)
