@@ -55,7 +55,8 @@ class _Sealable:
     member: NDArray[np.bool_] | None
 
     def blocks(self, rows: NDArray[np.int64]) -> Blocks:
-        return self.digests[self.codes[rows]]
+        taken: Blocks = np.take(self.digests, self.codes[rows], axis=0, mode="wrap")  # code -1: the last block
+        return taken
 
 
 def _sealables(derived: Mapping[str, Coded], keys: TokenKeys, needed: frozenset[str]) -> dict[str, _Sealable]:

@@ -134,10 +134,12 @@ def _shared(
         with np.errstate(over="ignore"):
             key = _mix(block[present]) + values.data[present].astype(np.uint64)
         tokens, size = _dense(key)
-        # One owner counts once a token, however many of its versions carry it.
-        pairs = np.unique(owners[present] * size + tokens)
-        if size:
+        if owner == "person" and size:
+            # One person counts once a token, however many of their versions carry it.
+            pairs = pa.array(owners[present] * size + tokens).unique().to_numpy()
             found.append((pairs // size, pairs % size))
+        elif size:
+            found.append((owners[present], tokens))
     return found
 
 
