@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from html import escape
 from math import ceil, floor, log10
 
-WIDTH, HEIGHT = 680, 300
-_LEFT, _RIGHT, _TOP, _BOTTOM = 56, 12, 14, 62
+WIDTH, HEIGHT = 694, 316
+_LEFT, _RIGHT, _TOP, _BOTTOM = 56, 26, 30, 62
 _FILLS = ("#1f5a7a", "#c2703d", "#5b7f3a", "#7a5195", "#8a8d91")
 _DASHES = ("", "7 4", "2 4", "9 3 2 3", "1 3")
 
@@ -132,7 +132,7 @@ def _ruler(top: float, y_of: Callable[[float], float], unit: str) -> list[str]:
         body.append(f'<line x1="{_LEFT}" x2="{WIDTH - _RIGHT}" y1="{y:.1f}" y2="{y:.1f}" class="grid"/>')
         body.append(f'<text x="{_LEFT - 6}" y="{y + 4:.1f}" class="side">{_number(value)}</text>')
         value += step
-    body.append(f'<text x="4" y="{_TOP - 2}" class="unit">{escape(unit)}</text>')
+    body.append(f'<text x="4" y="{_TOP - 14}" class="unit">{escape(unit)}</text>')
     return body
 
 
@@ -164,7 +164,7 @@ def curves(title: str, summary: str, lines: Sequence[Curve], x_name: str, y_name
         _, y = at(10.0**x_low, 10.0**power)
         body.append(f'<line x1="{_LEFT}" x2="{WIDTH - _RIGHT}" y1="{y:.1f}" y2="{y:.1f}" class="grid"/>')
         body.append(f'<text x="{_LEFT - 6}" y="{y + 4:.1f}" class="side">{_number(10.0**power)}</text>')
-    body.append(f'<text x="4" y="{_TOP - 2}" class="unit">{escape(y_name)}</text>')
+    body.append(f'<text x="4" y="{_TOP - 14}" class="unit">{escape(y_name)}</text>')
     body.append(
         f'<text x="{_LEFT + wide / 2:.0f}" y="{_TOP + high + 32}" class="tick">{escape(x_name)}</text>'
     )
