@@ -30,6 +30,9 @@ from schemas.scheme import FIELDS, Pass, parse_pass
 LARGEST_DOCUMENT = 4 * 1024 * 1024
 """Bytes; an agreement is a document people read, so anything larger is a mistake or an attack."""
 
+STANDARDS = {"postcode": ("uk", "generic"), "nhs_number": ("nhs", "generic")}
+"""Field -> the standards that its values can be read by; other fields have no choice."""
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Party:
@@ -208,6 +211,17 @@ def _key_faults(document: Mapping[str, Any]) -> list[str]:
     return faults
 
 
+def _standard_faults(document: Mapping[str, Any]) -> list[str]:
+    """An unknown standard would be taken for the UK one, at some agencies and in some releases."""
+    faults = []
+    for index, entry in enumerate(document["fields"]):
+        known = STANDARDS.get(entry["name"], ())
+        if "standard" in entry and entry["standard"] not in known:
+            listed = " or ".join(known) or "none for this field"
+            faults.append(f"fields[{index}].standard: is not known; known: {listed}.")
+    return faults
+
+
 def _field_faults(document: Mapping[str, Any]) -> list[str]:
     names = [entry["name"] for entry in document["fields"]]
     matched = {entry["name"] for entry in document["fields"] if entry["use"] == "match"}
@@ -248,7 +262,7 @@ def _cross_faults(document: Mapping[str, Any]) -> list[str]:
     faults += _shared_keys(document)
     if document["linkage_unit"]["id"] in ids:
         faults.append("linkage_unit.id: the linkage unit must not be one of the parties.")
-    faults += _key_faults(document) + _field_faults(document)
+    faults += _key_faults(document) + _field_faults(document) + _standard_faults(document)
     matching, force = document["matching"], document["in_force"]
     if matching["review_from"] > matching["threshold"]:
         faults.append("matching.review_from: must not be above matching.threshold.")

@@ -1,4 +1,4 @@
-"""`mapping.yaml`: which of an agency's columns is which, in what formats, with which codes."""
+"""`mapping.yaml`: which column is which, in what formats, with which codes (docs/guides/extracts.md)."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from governance.agreement import read_document
+from governance.agreement import STANDARDS, read_document
 from schemas.errors import AgreementInvalid, MappingError
 
 COLUMNS = (
@@ -27,7 +27,18 @@ COLUMNS = (
 )
 """Logical columns of an extract, in the order of the contract."""
 
-_AGENCY_ENTRIES = {"agency_type", "columns", "dates", "codes", "standards"}
+COMBINED = ("forename", "surname", "address")
+"""Logical columns that may be put together from several columns of the extract."""
+
+CONSTANT = ("sex", "record_date", "contact_type", "case_status", "lead_contact")
+"""Logical columns that may have one value in all rows; one that tells people apart may not."""
+
+ORDERS = ("forename_first", "surname_first")
+"""How a column that holds the whole name is written."""
+
+_TEXTS = ("agency_type", "encoding", "delimiter", "sheet")
+_BY_COLUMN = ("columns", "dates", "codes", "standards", "combine", "constants")
+_AGENCY_ENTRIES = {*_TEXTS, *_BY_COLUMN, "split"}
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -40,6 +51,12 @@ class AgencyMapping:
         dates: Logical column -> strptime formats, tried in order.
         codes: Logical column -> their code -> our code.
         standards: Field -> standard ("uk", "nhs" or "generic"), where it is stated.
+        combine: Logical column -> headers whose cells are joined, in this order.
+        split: Header of a column that holds the whole name -> one of `ORDERS`; at most one.
+        constants: Logical column -> the value of every row.
+        encoding: Encoding of a CSV file; found out when None.
+        delimiter: Delimiter of a CSV file; found out when None.
+        sheet: Name of the sheet of a workbook; the first one when None.
     """
 
     agency_type: str | None = None
@@ -47,6 +64,12 @@ class AgencyMapping:
     dates: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     codes: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     standards: Mapping[str, str] = field(default_factory=dict)
+    combine: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    split: Mapping[str, str] = field(default_factory=dict)
+    constants: Mapping[str, str] = field(default_factory=dict)
+    encoding: str | None = None
+    delimiter: str | None = None
+    sheet: str | None = None
 
 
 def _entries(value: Any, where: str) -> dict[str, Any]:
@@ -89,6 +112,65 @@ def _codes(value: Any, where: str) -> dict[str, str]:
     return {code: _text(ours, f"{where}.{code}") for code, ours in _entries(value, where).items()}
 
 
+def _texts(entries: Mapping[str, Any], where: str) -> dict[str, str]:
+    return {name: _text(value, f"{where}.{name}") for name, value in entries.items()}
+
+
+def _standards(entries: Mapping[str, Any], where: str) -> dict[str, str]:
+    found = _texts(entries, where)
+    for name, standard in found.items():
+        if standard not in STANDARDS.get(name, ()):
+            known = "; ".join(f"{known}: {' or '.join(listed)}" for known, listed in STANDARDS.items())
+            raise MappingError(
+                "there is no such standard.", where=f"{where}.{name}", remedy=f"The known ones are {known}."
+            )
+    return found
+
+
+def _headers(value: Any, where: str) -> tuple[str, ...]:
+    if not isinstance(value, list) or not value:
+        raise MappingError(
+            "this must be a list of columns of the extract, such as [first, middle].", where=where
+        )
+    return tuple(_text(header, where) for header in value)
+
+
+def _among(name: str, allowed: tuple[str, ...], where: str) -> None:
+    if name not in allowed:
+        raise MappingError(
+            f"{name!r} cannot stand here.", where=where, remedy=f"Use one of: {', '.join(allowed)}."
+        )
+
+
+def _split(entries: Mapping[str, Any], where: str) -> dict[str, str]:
+    found = _texts(entries, where)
+    for header, order in found.items():
+        _among(order, ORDERS, f"{where}.{header}")
+    if len(found) > 1:
+        raise MappingError("only one column can hold the whole name.", where=where)
+    return found
+
+
+def _refuse_two_origins(mapping: AgencyMapping, where: str) -> None:
+    """Refuse a logical column that is to come from two places."""
+    origins = [*mapping.columns, *mapping.combine, *mapping.constants]
+    origins += ["forename", "surname"] if mapping.split else []
+    doubled = sorted({name for name in origins if origins.count(name) > 1})
+    if doubled:
+        raise MappingError(
+            f"{doubled[0]} is to come from two places.",
+            where=where,
+            remedy="Name it under one of `columns`, `combine`, `split` and `constants` only.",
+        )
+
+
+def _delimiter(text: str | None, where: str) -> str | None:
+    text = "\t" if text == "tab" else text
+    if text is not None and (len(text) != 1 or text in '"\r\n' or not text.isascii()):
+        raise MappingError('this must be one character such as ";", or tab.', where=where)
+    return text
+
+
 def _agency(entry: Any, where: str) -> AgencyMapping:
     entries = _entries(entry, where)
     for name in entries:
@@ -98,22 +180,32 @@ def _agency(entry: Any, where: str) -> AgencyMapping:
                 where=where,
                 remedy=f"Use one of: {', '.join(sorted(_AGENCY_ENTRIES))}.",
             )
-    parts = {
-        name: _entries(entries.get(name), f"{where}.{name}")
-        for name in ("columns", "dates", "codes", "standards")
+    parts = {name: _entries(entries.get(name), f"{where}.{name}") for name in (*_BY_COLUMN, "split")}
+    for name in _BY_COLUMN:
+        _logical(parts[name], f"{where}.{name}")
+    for kind, allowed in (("combine", COMBINED), ("constants", CONSTANT)):
+        for name in parts[kind]:
+            _among(name, allowed, f"{where}.{kind}")
+    texts = {
+        name: _text(entries[name], f"{where}.{name}") for name in _TEXTS if entries.get(name) is not None
     }
-    for name, values in parts.items():
-        _logical(values, f"{where}.{name}")
-    agency_type = entries.get("agency_type")
-    return AgencyMapping(
-        agency_type=None if agency_type is None else _text(agency_type, f"{where}.agency_type"),
-        columns={name: _text(value, f"{where}.columns.{name}") for name, value in parts["columns"].items()},
+    mapping = AgencyMapping(
+        agency_type=texts.get("agency_type"),
+        columns=_texts(parts["columns"], f"{where}.columns"),
         dates={name: _formats(value, f"{where}.dates.{name}") for name, value in parts["dates"].items()},
         codes={name: _codes(value, f"{where}.codes.{name}") for name, value in parts["codes"].items()},
-        standards={
-            name: _text(value, f"{where}.standards.{name}") for name, value in parts["standards"].items()
+        standards=_standards(parts["standards"], f"{where}.standards"),
+        combine={
+            name: _headers(value, f"{where}.combine.{name}") for name, value in parts["combine"].items()
         },
+        split=_split(parts["split"], f"{where}.split"),
+        constants=_texts(parts["constants"], f"{where}.constants"),
+        encoding=texts.get("encoding"),
+        delimiter=_delimiter(texts.get("delimiter"), f"{where}.delimiter"),
+        sheet=texts.get("sheet"),
     )
+    _refuse_two_origins(mapping, where)
+    return mapping
 
 
 def load_mapping(path: Path) -> dict[str, AgencyMapping]:

@@ -1,0 +1,167 @@
+"""The result of one SQL query: SQLite always, other databases through SQLAlchemy (optional extra `sql`)."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+from collections.abc import Iterator, Sequence
+from contextlib import closing
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from hashing.reading.table import Source, refuse_repeated, text_table
+from schemas.errors import ExtractError, InputError
+
+_BATCH = 20_000
+_SQLITE = "sqlite:///"
+SOURCE = "the SQL query"
+_KINDS = {"postgresql": "PostgreSQL", "mssql": "SQL Server", "mysql": "MySQL", "oracle": "Oracle"}
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Query:
+    """A query and the connection it goes to; neither is ever shown.
+
+    Attributes:
+        sql: One SELECT.
+        connection: `sqlite:///path`, or any address that SQLAlchemy understands. It may hold a password.
+    """
+
+    sql: str = field(repr=False)
+    connection: str = field(repr=False)
+
+    def __str__(self) -> str:
+        return SOURCE
+
+
+def connection_from(*, variable: str | None = None, file: Path | None = None) -> str:
+    """Return the connection string from an environment variable or a file; it is a secret, so never an argument.
+
+    Raises:
+        InputError: Neither or both are given, the variable is not set, or the file cannot be read.
+    """
+    if (variable is None) == (file is None):
+        raise InputError(
+            "a query needs a connection from one place.",
+            where="--sql",
+            remedy="Give --connection-env NAME or --connection-file FILE.",
+        )
+    if variable is not None:
+        text = os.environ.get(variable, "").strip()
+        if not text:
+            # What was given may be the connection string itself, so it is not repeated.
+            raise InputError(
+                "there is no environment variable of this name, or it is empty.",
+                where="--connection-env",
+                remedy="Put the connection string into a variable and give the variable's name.",
+            )
+        return text
+    assert file is not None  # noqa: S101 - the first check leaves no other case
+    try:
+        text = file.read_text(encoding="utf-8-sig").strip()
+    except (OSError, UnicodeDecodeError):
+        raise InputError("the file with the connection string cannot be read.", where=str(file)) from None
+    if not text:
+        raise InputError("the file with the connection string is empty.", where=str(file))
+    return text
+
+
+def _failed(error: Exception, what: str, remedy: str) -> ExtractError:
+    # A driver's message can quote the query, a cell or the password: only the kind of failure is told.
+    return ExtractError(f"{what} ({type(error).__name__}).", where=SOURCE, remedy=remedy)
+
+
+def _table(names: Sequence[str], rows: Iterator[Sequence[Any]], kind: str) -> Source:
+    refuse_repeated(names, SOURCE)
+    return Source(table=text_table(names, rows, SOURCE), read_as=f"SQL query, {kind}", first_row=1)
+
+
+def _batches(cursor: Any) -> Iterator[Sequence[Any]]:
+    while rows := cursor.fetchmany(_BATCH):
+        yield from rows
+
+
+def _no_rows() -> ExtractError:
+    return ExtractError("the statement returns no table.", where=SOURCE, remedy="Give one SELECT.")
+
+
+def _read_sqlite(query: Query) -> Source:
+    path = Path(query.connection.removeprefix(_SQLITE))
+    if not path.is_file():
+        raise ExtractError(
+            "the SQLite file of the connection string is not there.",
+            where=SOURCE,
+            remedy="Write sqlite:///folder/file.db, or sqlite:////folder/file.db from the root.",
+        )
+    try:
+        # Read-only, so that a statement that changes something fails.
+        with closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)) as connection:
+            cursor = connection.execute(query.sql)
+            if cursor.description is None:
+                raise _no_rows()
+            return _table([column[0] for column in cursor.description], _batches(cursor), "SQLite")
+    except (sqlite3.Error, sqlite3.Warning, UnicodeDecodeError) as error:
+        raise _failed(
+            error, "the database refused the query", "Try it in your database tool first."
+        ) from None
+
+
+def _engine(query: Query) -> Any:
+    try:
+        import sqlalchemy
+    except ImportError:
+        raise ExtractError(
+            "the reader of databases other than SQLite is not installed.",
+            where=SOURCE,
+            remedy="Install the extra `sql` (pip install 'tallystick[sql]'), or export a file.",
+        ) from None
+    address = query.connection
+    scheme, mark, rest = address.partition("://")
+    if scheme in {"postgresql", "postgres"}:
+        address = f"postgresql+psycopg{mark}{rest}"  # the driver that the extra brings
+    try:
+        return sqlalchemy.create_engine(address, hide_parameters=True)
+    except (sqlalchemy.exc.NoSuchModuleError, ImportError) as error:
+        raise _failed(
+            error, "the driver of this kind of database is not installed", "Install it beside Tallystick."
+        ) from None
+    except (sqlalchemy.exc.ArgumentError, ValueError) as error:
+        raise _failed(
+            error,
+            "the connection string is not understood",
+            "Write it as dialect://user:password@host/database.",
+        ) from None
+
+
+def _read_any(query: Query) -> Source:
+    engine = _engine(query)
+    import sqlalchemy
+
+    kind = _KINDS.get(engine.dialect.name, engine.dialect.name)
+    options: dict[str, Any] = {"stream_results": True}
+    if engine.dialect.name == "postgresql":
+        options["postgresql_readonly"] = True
+    try:
+        # Nothing is committed: the transaction is rolled back when the block ends.
+        with engine.connect().execution_options(**options) as connection:
+            result = connection.exec_driver_sql(query.sql)
+            if not result.returns_rows:
+                raise _no_rows()
+            return _table(list(result.keys()), _batches(result), kind)
+    except (sqlalchemy.exc.SQLAlchemyError, OSError, UnicodeError) as error:
+        raise _failed(
+            error, "the database refused the connection or the query", "Try both in your database tool first."
+        ) from None
+    finally:
+        engine.dispose()
+
+
+def read_query(query: Query) -> Source:
+    """Run a query and return its rows as text columns.
+
+    Raises:
+        ExtractError: The extra or a driver is missing, or the database refuses. No message holds a part of the
+            query, of the connection string or of a row.
+    """
+    return _read_sqlite(query) if query.connection.startswith(_SQLITE) else _read_any(query)

@@ -1,0 +1,75 @@
+"""One sheet of an Excel workbook (optional extra `excel`)."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from hashing.reading.table import Source, cell_text, refuse_repeated, text_table
+from schemas.errors import ExtractError
+
+ENDINGS = frozenset({".xlsx", ".xlsm", ".xlsb", ".xls", ".ods"})
+"""Endings of workbooks, in lower case."""
+
+
+def _open(path: Path) -> Any:
+    try:
+        from python_calamine import CalamineError, CalamineWorkbook
+    except ImportError:
+        raise ExtractError(
+            "this is a workbook, and the reader of workbooks is not installed.",
+            where=str(path),
+            remedy="Install the extra `excel` (pip install 'tallystick[excel]'), or save the sheet as CSV UTF-8.",
+        ) from None
+    try:
+        return CalamineWorkbook.from_path(path)
+    except (CalamineError, ValueError, TypeError):
+        # The library's own message can quote the content, so it is not passed on.
+        raise ExtractError(
+            "is not a readable workbook.",
+            where=str(path),
+            remedy="If it has a password, save it without one; otherwise save it again as .xlsx.",
+        ) from None
+
+
+def _choose(names: list[str], wanted: str | None, source: str) -> int:
+    if wanted is None:
+        return 0
+    if wanted not in names:
+        raise ExtractError(
+            "the workbook has no sheet of the name that the mapping gives.",
+            where=source,
+            remedy="Correct `sheet` in mapping.yaml; capitals count.",
+        )
+    return names.index(wanted)
+
+
+def read_workbook(path: Path, *, sheet: str | None = None) -> Source:
+    """Read one sheet, whose first row that is not empty is the header.
+
+    Args:
+        path: The workbook (.xlsx, .xlsm, .xlsb, .xls or .ods).
+        sheet: Name of the sheet; the first one when None. Which of how many was read is said.
+
+    Raises:
+        ExtractError: The extra is not installed, or the file, the sheet or a cell cannot be read.
+        OSError: The file cannot be read.
+    """
+    source = str(path)
+    path.open("rb").close()  # so that a missing file is told like any other
+    workbook = _open(path)
+    names = list(workbook.sheet_names)
+    place = _choose(names, sheet, source)
+    rows = workbook.get_sheet_by_index(place).to_python(skip_empty_area=True) if names else []
+    filled = [row for row in rows if any(cell not in {"", None} for cell in row)]
+    if not filled:
+        raise ExtractError(
+            "the sheet is empty.", where=source, remedy="Name another under `sheet` in mapping.yaml."
+        )
+    headers = [(cell_text(cell) or "").strip() for cell in filled[0]]
+    refuse_repeated(headers, source)
+    return Source(
+        table=text_table(headers, filled[1:], source),
+        read_as=f"Excel, sheet {place + 1} of {len(names)}",
+        first_row=2,
+    )

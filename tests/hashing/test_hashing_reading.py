@@ -1,0 +1,552 @@
+"""Every kind of source reads to the same text, is said by name, and is refused without a value."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sqlite3
+import subprocess
+import sys
+import tempfile
+import zipfile
+from collections.abc import Iterator
+from datetime import date, datetime, time
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+from xml.sax.saxutils import escape
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from hashing.extract import Extract, read_extract
+from hashing.mapping import AgencyMapping, load_mapping
+from hashing.reading.columns import with_comma
+from hashing.reading.database import Query, connection_from
+from hashing.reading.table import cell_text
+from schemas.errors import InputError, MappingError
+
+CANARY = "Quillcanary"
+
+
+def columns(extract: Extract) -> dict[str, list[str | None]]:
+    """The columns as plain lists."""
+    return {name: column.to_pylist() for name, column in extract.columns.items()}
+
+
+def read(source: Path | Query, **mapping: Any) -> Extract:
+    """Read with a mapping of these entries."""
+    return read_extract(source, agency="police", mapping=AgencyMapping(**mapping))
+
+
+def refused(source: Path | Query, **mapping: Any) -> str:
+    """Return the refusal, which holds no value."""
+    with pytest.raises(InputError) as caught:
+        read(source, **mapping)
+    assert caught.value.__cause__ is None
+    assert CANARY.lower() not in str(caught.value).lower()
+    return str(caught.value)
+
+
+# --- CSV ----------------------------------------------------------------------------------------------------
+
+TEXT = "ref,surname,address\n1,Müller,12 High Street\n2,Łukasik,3 Low Road\n"
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (TEXT.encode(), "CSV, UTF-8, commas"),
+        (TEXT.replace(",", ";").encode("utf-8-sig"), "CSV, UTF-8, semicolons"),
+        (TEXT.replace(",", "\t").encode("utf-16"), "CSV, UTF-16, tabs"),
+        (TEXT.replace(",", "\t").encode("utf-16-le"), "CSV, UTF-16, tabs"),
+        (TEXT.replace(",", "|").encode("utf-16-be"), "CSV, UTF-16, bars"),
+        (TEXT.replace(",", "^").encode(), "CSV, UTF-8, carets"),
+        (TEXT.replace(",", "~").encode(), "CSV, UTF-8, tildes"),
+        (TEXT.replace(",", "\x1f").encode(), "CSV, UTF-8, unit separators"),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "",
+)
+def test_encoding_and_delimiter_are_found_and_said(tmp_path: Path, content: bytes, said: str) -> None:
+    """Whatever the export was made with, the text is the same, and the report says what it was taken for."""
+    path = tmp_path / "x.csv"
+    path.write_bytes(content)
+    extract = read(path)
+    assert extract.read_as == said
+    assert columns(extract)["surname"] == ["Müller", "Łukasik"]
+    assert extract.first_row == 2
+
+
+def test_windows_text_is_said(tmp_path: Path) -> None:
+    """Bytes that are no UTF-8 are taken for Windows-1252, and that is said."""
+    path = tmp_path / "x.csv"
+    path.write_bytes("ref,surname\n1,Müller\n".encode("cp1252"))
+    assert read(path).read_as == "CSV, Windows-1252, commas"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "ref;address, full;dob\n1;12 High St, Leeds;x\n2;3 Low Rd, York;y\n",
+        'ref;"a,b,c,d,e";surname\n1;"x,y";Smith\n',
+        "ref|surname|note;note;note;note\n1|Smith|a\n",
+        'ref;address\n1;"12 High St,\nLeeds, LS1"\n2;"3, Low, Rd"\n',
+    ],
+)
+def test_delimiter_is_the_one_the_rows_agree_with(tmp_path: Path, text: str) -> None:
+    """Commas and semicolons inside cells and headers do not mislead."""
+    path = tmp_path / "x.csv"
+    path.write_text(text)
+    assert read(path).read_as.split(", ")[-1] in {"semicolons", "bars"}
+    assert columns(read(path))["ref"][0] == "1"
+
+
+def test_mapping_states_encoding_and_delimiter(tmp_path: Path) -> None:
+    """What nobody can find out from the file, a mapping states."""
+    path = tmp_path / "x.csv"
+    path.write_bytes("ref:surname\n1:Łukasik\n".encode("cp1250"))
+    extract = read(path, encoding="cp1250", delimiter=":")
+    assert columns(extract)["surname"] == ["Łukasik"]
+    assert extract.read_as == "CSV, cp1250, its own delimiter"
+    assert "no encoding of the name" in refused(path, encoding="nonsense")
+    assert "encoding that the mapping gives" in refused(path, encoding="ascii", delimiter=":")
+
+
+# --- Excel --------------------------------------------------------------------------------------------------
+
+
+def workbook(path: Path, *sheets: list[list[str | float | date | None]]) -> Path:
+    """Write the smallest workbook that holds these sheets."""
+    pre = '<?xml version="1.0" encoding="UTF-8" standalone="yes"?>'
+    main = "http://schemas.openxmlformats.org/spreadsheetml/2006/main"
+    rels = "http://schemas.openxmlformats.org/officeDocument/2006/relationships"
+    package = "http://schemas.openxmlformats.org/package/2006"
+
+    def cell(value: str | float | date | None) -> str:
+        if value is None:
+            return "<c/>"
+        if isinstance(value, date):
+            return f'<c s="1"><v>{(value - date(1899, 12, 30)).days}</v></c>'
+        if isinstance(value, str):
+            return f'<c t="inlineStr"><is><t>{escape(value)}</t></is></c>'
+        return f"<c><v>{value}</v></c>"
+
+    numbers = range(1, len(sheets) + 1)
+    kinds = "application/vnd.openxmlformats-officedocument.spreadsheetml"
+    parts = {
+        "[Content_Types].xml": f'<Types xmlns="{package}/content-types"><Default Extension="rels" '
+        'ContentType="application/vnd.openxmlformats-package.relationships+xml"/>'
+        f'<Override PartName="/xl/workbook.xml" ContentType="{kinds}.sheet.main+xml"/></Types>',
+        "_rels/.rels": f'<Relationships xmlns="{package}/relationships"><Relationship Id="rId1" '
+        f'Type="{rels}/officeDocument" Target="xl/workbook.xml"/></Relationships>',
+        "xl/workbook.xml": f'<workbook xmlns="{main}" xmlns:r="{rels}"><sheets>'
+        + "".join(f'<sheet name="Sheet{n}" sheetId="{n}" r:id="rId{n}"/>' for n in numbers)
+        + "</sheets></workbook>",
+        "xl/_rels/workbook.xml.rels": f'<Relationships xmlns="{package}/relationships">'
+        + "".join(
+            f'<Relationship Id="rId{n}" Type="{rels}/worksheet" Target="worksheets/sheet{n}.xml"/>'
+            for n in numbers
+        )
+        + f'<Relationship Id="rId99" Type="{rels}/styles" Target="styles.xml"/></Relationships>',
+        "xl/styles.xml": f'<styleSheet xmlns="{main}"><cellXfs count="2"><xf numFmtId="0"/><xf numFmtId="14"/>'
+        "</cellXfs></styleSheet>",
+    }
+    for number, rows in zip(numbers, sheets, strict=True):
+        body = "".join(f"<row>{''.join(map(cell, row))}</row>" for row in rows)
+        parts[f"xl/worksheets/sheet{number}.xml"] = (
+            f'<worksheet xmlns="{main}"><sheetData>{body}</sheetData></worksheet>'
+        )
+    with zipfile.ZipFile(path, "w") as archive:
+        for name, text in parts.items():
+            archive.writestr(name, pre + text)
+    return path
+
+
+SHEET: list[list[str | float | date | None]] = [
+    [None, None, None],
+    ["Ref", "Surname", "DOB"],
+    [7, "Smith & Sons", date(1990, 3, 4)],
+    [None, None, None],
+    [8.5, None, "04/03/1990"],
+]
+
+
+def test_workbook(tmp_path: Path) -> None:
+    """Numbers lose their decimal point, dates become ISO, empty rows go, and the sheet read is said."""
+    pytest.importorskip("python_calamine")
+    path = workbook(tmp_path / "x.xlsx", SHEET, [["Code"], ["A"]])
+    extract = read(path)
+    assert columns(extract) == {
+        "ref": ["7", "8.5"],
+        "surname": ["Smith & Sons", None],
+        "dob": ["1990-03-04", "04/03/1990"],
+    }
+    assert extract.read_as == "Excel, sheet 1 of 2"
+
+
+def test_another_sheet(tmp_path: Path) -> None:
+    """A mapping names the sheet; a name that is not there is refused."""
+    pytest.importorskip("python_calamine")
+    path = workbook(tmp_path / "x.xlsx", [["Code"], ["A"]], SHEET)
+    assert columns(read(path, sheet="Sheet2"))["ref"] == ["7", "8.5"]
+    assert "no sheet of the name" in refused(path, sheet="Sheet3")
+
+
+@pytest.mark.parametrize(
+    ("sheets", "words"),
+    [
+        ([[]], "sheet is empty"),
+        ([[["ref", "surname"]]], "no rows"),
+        ([[["ref", "surname", "SURNAME"], ["1", CANARY, CANARY]]], "columns 2 and 3"),
+        ([[["surname"], [CANARY]]], "no column `ref`"),
+    ],
+)
+def test_bad_workbooks(tmp_path: Path, sheets: list[list[list[Any]]], words: str) -> None:
+    """The faults that CSV has are refused in workbooks too."""
+    pytest.importorskip("python_calamine")
+    assert words in refused(workbook(tmp_path / "x.xlsx", *sheets))
+
+
+def test_what_only_pretends_to_be_a_workbook(tmp_path: Path) -> None:
+    """Text under the name of a workbook, a workbook under the name of a text, and no file at all are refused."""
+    pytest.importorskip("python_calamine")
+    (tmp_path / "x.xlsx").write_text(f"ref,surname\n1,{CANARY}\n")
+    assert "not a readable workbook" in refused(tmp_path / "x.xlsx")
+    assert "ending .xlsx" in refused(workbook(tmp_path / "x.csv", SHEET))
+    assert "cannot be read" in refused(tmp_path / "none.xlsx")
+
+
+def test_workbook_without_the_extra(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without the reader the refusal names the extra."""
+    monkeypatch.setitem(sys.modules, "python_calamine", None)
+    assert "tallystick[excel]" in refused(workbook(tmp_path / "x.xlsx", SHEET))
+
+
+# --- SQL ----------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def database(tmp_path: Path) -> Path:
+    """A SQLite file with one table."""
+    path = tmp_path / "cases.db"
+    connection = sqlite3.connect(path)
+    connection.execute("CREATE TABLE people (id REAL, family TEXT, born TEXT, picture BLOB)")
+    connection.executemany(
+        "INSERT INTO people VALUES (?, ?, ?, ?)",
+        [(7.0, "Smith", "1990-03-04", b"x"), (8, None, CANARY, None), (None, None, None, None)],
+    )
+    connection.commit()
+    connection.close()
+    return path
+
+
+def sqlite(path: Path, sql: str) -> Query:
+    """A query to a SQLite file."""
+    return Query(sql=sql, connection=f"sqlite:///{path}")
+
+
+def test_sqlite_query(database: Path) -> None:
+    """A query reads like a file of its columns, and says so."""
+    extract = read(sqlite(database, "SELECT id AS ref, family AS surname, born AS dob FROM people"))
+    assert columns(extract) == {"ref": ["7", "8"], "surname": ["Smith", None], "dob": ["1990-03-04", CANARY]}
+    assert (extract.read_as, extract.source, extract.first_row) == ("SQL query, SQLite", "the SQL query", 1)
+
+
+@pytest.mark.parametrize(
+    ("sql", "words"),
+    [
+        (f"SELECT '{CANARY}' FROM nowhere", "refused the query (OperationalError)"),
+        (f"SELECT '{CANARY}", "refused the query"),
+        (f"DELETE FROM people WHERE born = '{CANARY}'", "refused the query"),
+        ("SELECT 1 AS ref; SELECT 2", "refused the query"),
+        ("BEGIN", "returns no table"),
+        ("SELECT id AS ref, picture FROM people", "column 2 of row 1 does not hold text"),
+        ("SELECT id AS ref, born AS Ref FROM people", "same name"),
+        ("SELECT id AS ref FROM people WHERE 0", "no rows"),
+        ("SELECT family AS surname FROM people", "no column `ref`"),
+    ],
+)
+def test_sqlite_refusals(database: Path, sql: str, words: str) -> None:
+    """What the database refuses is refused by kind only, and nothing is ever changed."""
+    before = database.read_bytes()
+    assert words in refused(sqlite(database, sql))
+    assert database.read_bytes() == before
+
+
+def test_sqlite_file_that_is_not_there_is_not_made(tmp_path: Path) -> None:
+    """A wrong path makes no empty database."""
+    assert "is not there" in refused(sqlite(tmp_path / "none.db", "SELECT 1 AS ref"))
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_query_is_opaque(database: Path) -> None:
+    """Neither the representation nor the text of a query shows the query or the connection."""
+    query = sqlite(database, f"SELECT '{CANARY}'")
+    assert CANARY not in f"{query!r} {query}"
+    assert "cases.db" not in f"{query!r} {query}"
+
+
+@pytest.mark.parametrize(
+    ("address", "words"),
+    [
+        (f"nonsense://user:{CANARY}@host/x", "driver of this kind"),
+        (CANARY, "not understood"),
+        (f"postgresql://user:{CANARY}@127.0.0.1:1/x", "refused the connection"),
+    ],
+)
+def test_bad_connections_are_not_quoted(address: str, words: str) -> None:
+    """A connection string that does not work is refused without its password."""
+    pytest.importorskip("sqlalchemy")
+    pytest.importorskip("psycopg")
+    assert words in refused(Query(sql="SELECT 1 AS ref", connection=address))
+
+
+def test_database_without_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without SQLAlchemy the refusal names the extra."""
+    monkeypatch.setitem(sys.modules, "sqlalchemy", None)
+    assert "tallystick[sql]" in refused(Query(sql="SELECT 1 AS ref", connection="postgresql://host/x"))
+
+
+def test_connection_comes_from_environment_or_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Exactly one place gives the connection, and what was given by mistake is not repeated."""
+    monkeypatch.setenv("CASES", " sqlite:///a.db\n")
+    (tmp_path / "c").write_text("sqlite:///b.db\n")
+    (tmp_path / "empty").write_text("\n")
+    assert connection_from(variable="CASES") == "sqlite:///a.db"
+    assert connection_from(file=tmp_path / "c") == "sqlite:///b.db"
+    for wrong in (
+        {},
+        {"variable": "CASES", "file": tmp_path / "c"},
+        {"variable": f"postgresql://{CANARY}@host/x"},
+        {"file": tmp_path / "none"},
+        {"file": tmp_path / "empty"},
+    ):
+        with pytest.raises(InputError) as caught:
+            connection_from(**wrong)  # type: ignore[arg-type]
+        assert CANARY not in str(caught.value)
+
+
+@pytest.fixture(scope="module")
+def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """A PostgreSQL server of our own on a socket in a temporary folder; its connection string."""
+    pytest.importorskip("sqlalchemy")
+    pytest.importorskip("psycopg")
+    programs = {name: shutil.which(name) for name in ("initdb", "pg_ctl")}
+    if None in programs.values():
+        pytest.skip("no PostgreSQL server is installed")
+    folder = tmp_path_factory.mktemp("pg")
+    as_user: dict[str, Any] = {}
+    if hasattr(os, "geteuid") and os.geteuid() == 0:  # the server refuses to run as root
+        import pwd
+
+        try:
+            user = pwd.getpwnam("postgres")
+        except KeyError:
+            pytest.skip("PostgreSQL cannot run as root, and there is no user postgres")
+        folder = Path(tempfile.mkdtemp(prefix="pg"))  # a folder of the test runner is closed to other users
+        os.chown(folder, user.pw_uid, user.pw_gid)
+        as_user = {"user": user.pw_uid, "group": user.pw_gid, "extra_groups": []}
+    data = folder / "data"
+
+    def do(*command: str | Path) -> int:
+        with (folder / "said").open("ab") as log:
+            return subprocess.run(
+                [str(word) for word in command], stdout=log, stderr=log, cwd=folder, check=False, **as_user
+            ).returncode
+
+    try:
+        if do(programs["initdb"] or "", "-D", data, "-U", "tester", "-A", "trust", "--no-sync") != 0:
+            pytest.skip("initdb does not work here")
+        options = f"-c listen_addresses= -c unix_socket_directories={folder} -c fsync=off"
+        if do(
+            programs["pg_ctl"] or "",
+            "-D",
+            data,
+            "-w",
+            "-t",
+            "20",
+            "-l",
+            folder / "log",
+            "-o",
+            options,
+            "start",
+        ):
+            pytest.skip("the PostgreSQL server does not start here")
+        try:
+            yield f"postgresql://tester@/postgres?host={folder}"
+        finally:
+            do(programs["pg_ctl"] or "", "-D", data, "-m", "immediate", "stop")
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def test_postgresql_query(postgres: str) -> None:
+    """Numbers, dates, timestamps and nulls of a real PostgreSQL arrive as text."""
+    sql = (
+        "SELECT * FROM (VALUES (7::numeric, 'Smith', DATE '1990-03-04', TIMESTAMP '2026-01-02 00:00'), "
+        "(8, NULL, NULL, NULL)) AS t (ref, surname, dob, record_date)"
+    )
+    extract = read(Query(sql=sql, connection=postgres))
+    assert columns(extract) == {
+        "ref": ["7", "8"],
+        "surname": ["Smith", None],
+        "dob": ["1990-03-04", None],
+        "record_date": ["2026-01-02", None],
+    }
+    assert extract.read_as == "SQL query, PostgreSQL"
+
+
+def test_postgresql_changes_nothing_and_quotes_nothing(postgres: str) -> None:
+    """A statement that writes is refused by the server, and no refusal repeats the query."""
+    for sql in (
+        f"CREATE TABLE t AS SELECT '{CANARY}' AS x",
+        f"SELECT '{CANARY}'::date AS ref",
+        "SELECT 1 / 0 AS ref",
+    ):
+        assert "refused the connection or the query" in refused(Query(sql=sql, connection=postgres))
+
+
+# --- cells --------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        (None, None), ("", None), (" x ", " x "), (7, "7"), (7.0, "7"), (7.25, "7.25"), (float("nan"), None),
+        (float("inf"), "inf"), (Decimal("7.00"), "7"), (Decimal("7.10"), "7.10"), (True, "TRUE"),
+        (date(1990, 3, 4), "1990-03-04"), (datetime(1990, 3, 4), "1990-03-04"),
+        (datetime(1990, 3, 4, 5), "1990-03-04 05:00:00"), (time(5), "05:00:00"), (9434765919.0, "9434765919"),
+    ],
+)  # fmt: skip
+def test_cells_become_the_text_of_an_export(value: object, text: str | None) -> None:
+    """References stay whole numbers and midnight is left off."""
+    assert cell_text(value) == text
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.integers(-(2**53), 2**53))
+def test_whole_floats_are_whole_numbers(number: int) -> None:
+    """A reference that a spreadsheet holds as a float reads as the number it shows."""
+    assert cell_text(float(number)) == str(number)
+
+
+# --- combine, split, constants ------------------------------------------------------------------------------
+
+
+def test_combine_split_and_constants(tmp_path: Path) -> None:
+    """Columns are joined without gaps, whole names are split, constants stand in every row."""
+    path = tmp_path / "x.parquet"
+    table = pa.table(
+        {
+            "ref": ["1", "2", "3"],
+            "Client Name": ["SMITH John Paul", "de la Cruz Maria", None],
+            "line 1": ["Flat 2 ", None, "  "],
+            "line 2": ["12 High Street", "Leeds", ""],
+        }
+    )
+    pq.write_table(table, path)
+    extract = read(
+        path,
+        combine={"address": ("Line 1", "LINE 2")},
+        split={"client name": "surname_first"},
+        constants={"case_status": "open"},
+    )
+    assert columns(extract) == {
+        "ref": ["1", "2", "3"],
+        "forename": ["John Paul", "Maria", None],
+        "surname": ["SMITH", "de la Cruz", None],
+        "address": ["Flat 2, 12 High Street", "Leeds", None],
+        "case_status": ["open", "open", "open"],
+    }
+    assert (extract.read_as, extract.first_row) == ("Parquet", 1)
+
+
+def test_combined_forenames(tmp_path: Path) -> None:
+    """First and middle names make one forename, also where one of them is missing."""
+    path = tmp_path / "x.csv"
+    path.write_text("ref,first,middle,forename\n1,Mary,Ann,z\n2,Mary,,z\n3,,Ann,z\n4,,,z\n")
+    extract = read(path, combine={"forename": ("first", "middle")})
+    assert columns(extract)["forename"] == ["Mary Ann", "Mary", "Ann", None]
+
+
+@pytest.mark.parametrize(
+    ("name", "split"),
+    [
+        ("Smith John", "Smith, John"),
+        ("Mr Smith John", "Smith, John"),
+        ("van der Berg Jan Piet", "van der Berg, Jan Piet"),
+        ("Smith, John", "Smith, John"),
+        ("Smith", "Smith"),
+        ("", ""),
+    ],
+)
+def test_surname_first(name: str, split: str) -> None:
+    """The first word is the surname, with its particles and without a title before it."""
+    assert with_comma(name) == split
+
+
+def test_forename_first(tmp_path: Path) -> None:
+    """Written as spoken, the last word is the surname."""
+    path = tmp_path / "x.csv"
+    path.write_text("ref,name\n1,Mary Ann Jones\n2,Cher\n")
+    extract = read(path, split={"name": "forename_first"})
+    assert columns(extract)["forename"] == ["Mary Ann", None]
+    assert columns(extract)["surname"] == ["Jones", "Cher"]
+
+
+def test_missing_parts_are_named(tmp_path: Path) -> None:
+    """A column to combine or split that is not there is named, with those that are."""
+    path = tmp_path / "x.csv"
+    path.write_text(f"ref,first\n1,{CANARY}\n")
+    for mapping in ({"combine": {"forename": ("first", "middle")}}, {"split": {"middle": "surname_first"}}):
+        message = refused(path, **mapping)
+        assert "'middle'" in message
+        assert "ref, first" in message
+
+
+@pytest.mark.parametrize(
+    ("entry", "words"),
+    [
+        ("combine: {forename: first}", r"combine\.forename: this must be a list"),
+        ("combine: {forename: []}", "must be a list"),
+        ("combine: {dob: [a, b]}", "'dob' cannot stand here.*forename, surname, address"),
+        ("split: {name: first_surname}", "cannot stand here.*surname_first"),
+        ("split: {a: surname_first, b: surname_first}", "only one column"),
+        ("split: {a: surname_first}\n    columns: {surname: b}", "surname is to come from two places"),
+        ("combine: {forename: [a]}\n    columns: {forename: b}", "forename is to come from two places"),
+        ("constants: {nhs_number: '1'}", "'nhs_number' cannot stand here"),
+        ("constants: {case_status: 1}", "must be text"),
+        (
+            "standards: {postcode: eircode}",
+            "no such standard.*postcode: uk or generic; nhs_number: nhs or generic",
+        ),
+        ("standards: {dob: iso}", "no such standard"),
+        ("delimiter: ab", "one character"),
+        ("sheet: 1", "must be text"),
+    ],
+)
+def test_bad_entries_of_a_mapping(tmp_path: Path, entry: str, words: str) -> None:
+    """Each is refused with its place and with what may stand there."""
+    path = tmp_path / "mapping.yaml"
+    path.write_text(f"agencies:\n  police:\n    {entry}\n")
+    with pytest.raises(MappingError, match=words):
+        load_mapping(path)
+
+
+def test_mapping_says_all_of_it(tmp_path: Path) -> None:
+    """The entries of a mapping arrive as they are read."""
+    path = tmp_path / "mapping.yaml"
+    path.write_text(
+        "agencies:\n  police:\n    combine: {forename: [first, middle]}\n    constants: {case_status: open}\n"
+        "    delimiter: tab\n    encoding: cp1250\n    sheet: Cases\n"
+    )
+    assert load_mapping(path)["police"] == AgencyMapping(
+        combine={"forename": ("first", "middle")},
+        constants={"case_status": "open"},
+        delimiter="\t",
+        encoding="cp1250",
+        sheet="Cases",
+    )
