@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from dataclasses import field as dataclass_field
 from datetime import date
 
 import numpy as np
@@ -90,6 +91,7 @@ class Subjects:
         standards: Field -> standard it was normalised by, where there is a choice.
         contacts: Contacts.
         quality: Counts.
+        rejected: Reason -> rows of the extract, from 0, that cannot be used or be placed in time.
     """
 
     agency: str
@@ -101,6 +103,7 @@ class Subjects:
     standards: Mapping[str, str]
     contacts: Contacts
     quality: Quality
+    rejected: Mapping[str, NDArray[np.int64]] = dataclass_field(default_factory=dict)
 
 
 def _normaliser(
@@ -305,6 +308,11 @@ def collapse(
     kept, left_out = _versions(subject, filled, order)
     ref_subject = np.empty(len(row_ref.values), dtype=np.int32)
     ref_subject[row_ref.codes] = subject
+    unusable = {
+        "no reference": np.flatnonzero(~has_ref),
+        "no usable identifier": np.flatnonzero(has_ref & ~anything),
+    }
+    undated = rows[contacts.day == NO_DAY] if "record_date" in extract.columns else rows[:0]
     return Subjects(
         agency=extract.agency,
         count=count,
@@ -318,14 +326,12 @@ def collapse(
             rows=extract.rows,
             subjects=count,
             versions=len(kept),
-            unusable={
-                "no reference": int((~has_ref).sum()),
-                "no usable identifier": int((has_ref & ~anything).sum()),
-            },
+            unusable={reason: len(found) for reason, found in unusable.items()},
             versions_left_out=left_out,
             fields=quality,
             undated_contacts=int((contacts.day == NO_DAY).sum()),
         ),
+        rejected={**unusable, "no usable contact date": undated},
     )
 
 
