@@ -28,7 +28,9 @@ from hashing.normalise._arrays import (
 from hashing.normalise._date_shapes import Layout, Order, Span
 from hashing.normalise.outcome import Normalised, Outcome
 
-_OLDEST_AGE = 120
+_OLDEST_AGE = 130  # the oldest verified age is 122, and extracts keep records of the dead
+_REGISTER_FROM = np.datetime64("1000-01-01", "D")
+_REGISTER_SIZE = 20  # too few dates prove nothing about a column
 _RECORD_YEARS = (1900, 2199)
 _RECORD_FUTURE = 20  # a two-digit year of a record date is at most this many years ahead
 _EXCEL_EPOCH = np.datetime64(
@@ -243,7 +245,8 @@ def normalise_date(
         raw: n raw values; the whole column, since its values together settle day-first or month-first.
         formats: strptime formats to try first, in order; values that fit none are detected.
         today: The day of sealing; two-digit years turn on it, and later births are invalid.
-        is_birth: A date of birth: not after `today`, not over 120 years before it.
+        is_birth: A date of birth: not after `today`, not over 130 years before it (a column that is
+            mostly older than that is a historical register's, and kept).
         counts: How many rows have each raw value; without it no clock zero counts as a spike.
 
     Returns:
@@ -261,8 +264,7 @@ def normalise_date(
     days = _days(parts, real)
     if is_birth:
         now = np.datetime64(today, "D")
-        oldest = np.datetime64(f"{today.year - _OLDEST_AGE:04d}-01-01", "D")
-        plausible = (days <= now) & (days >= oldest)
+        plausible = (days <= now) & (days >= _oldest_birth(days[real & (days <= now)], today))
     else:
         plausible = (parts.year >= _RECORD_YEARS[0]) & (parts.year <= _RECORD_YEARS[1])
     outcomes[real & plausible] = Outcome.OK
@@ -272,6 +274,13 @@ def normalise_date(
     if counts is not None:
         outcomes[_spikes(days, counts)] = Outcome.PLACEHOLDER
     return Normalised(values=_iso(parts, outcomes == Outcome.OK), outcomes=outcomes)
+
+
+def _oldest_birth(births: npt.NDArray[np.datetime64], today: date) -> np.datetime64:
+    """The earliest birth to believe: 130 years ago, unless the column as a whole is a historical register's."""
+    living = np.datetime64(f"{today.year - _OLDEST_AGE:04d}-01-01", "D")
+    historical = len(births) >= _REGISTER_SIZE and 2 * int((births < living).sum()) > len(births)
+    return _REGISTER_FROM if historical else living
 
 
 def _is_default(parts: _Parts, days: npt.NDArray[np.datetime64]) -> Mask:
