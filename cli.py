@@ -526,9 +526,100 @@ def agency_options(command: Command) -> Command:
     return command
 
 
+def query_options(command: Command) -> Command:
+    """Add the options that read the extract from a database instead of a file."""
+    for option in (
+        click.option(
+            "connection_file", "--connection-file", type=FILE, help="File with the connection string."
+        ),
+        click.option("--connection-env", help="Name of the environment variable with the connection string."),
+        click.option("--sql", help="SELECT that gives the extract, instead of a file."),
+    ):
+        command = option(command)
+    return command
+
+
+def rejects_option(command: Command) -> Command:
+    """Add `--rejects FILE`."""
+    return click.option(
+        "--rejects", type=FILE, help="CSV file to create: row number and reason of rows that cannot be used."
+    )(command)
+
+
+def _source(
+    extract: Path | None, sql: str | None, connection_env: str | None, connection_file: Path | None
+) -> Any:
+    """Return the file, or the query, that the extract is in."""
+    from hashing.reading.database import Query, connection_from
+
+    if (extract is None) == (sql is None):
+        raise click.UsageError("Give the file of the extract, or --sql with its connection.")
+    if sql is not None:
+        return Query(sql=sql, connection=connection_from(variable=connection_env, file=connection_file))
+    if connection_env is not None or connection_file is not None:
+        raise click.UsageError("A connection needs --sql.")
+    return extract
+
+
+def _show_profile(report: Any, *, html: Path | None, as_json: bool) -> None:
+    from governance.profile_report import profile_html, profile_text
+    from schemas.atomic import atomic_write
+
+    figures = report.to_dict()
+    if html is not None:
+        atomic_write(html, profile_html(figures))
+    if as_json:
+        emit(figures)
+        return
+    click.echo(profile_text(figures))
+    if html is not None:
+        click.echo(f"\nReport: {html}")
+
+
+@main.command("profile")
+@click.argument("extract", type=FILE, required=False)
+@click.option("mapping_file", "--mapping", type=FILE, help="mapping.yaml: which column is which.")
+@click.option("--agency", help="Its entry in mapping.yaml [default: the only one, or the file's name].")
+@agreement_option(required=False)
+@query_options
+@rejects_option
+@click.option("--html", type=FILE, help="Report to create, one HTML file.")
+@json_option
+def profile_command(
+    extract: Path | None,
+    mapping_file: Path | None,
+    agency: str | None,
+    agreement_file: Path | None,
+    sql: str | None,
+    connection_env: str | None,
+    connection_file: Path | None,
+    rejects: Path | None,
+    html: Path | None,
+    as_json: bool,
+) -> None:
+    """At the agency: report on the quality of EXTRACT before anything is sealed. Counts only, never a value.
+
+    \b
+    Example:  tallystick profile police.csv --mapping mapping.yaml --html quality.html
+              tallystick profile --sql "SELECT * FROM nominals" --connection-env CASES
+    """
+    from hashing.workflow import profile
+
+    report = profile(
+        _source(extract, sql, connection_env, connection_file),
+        agency=agency,
+        mapping_file=mapping_file,
+        agreement_file=agreement_file,
+        today=datetime.now(UTC).date(),
+        rejects=rejects,
+    )
+    _show_profile(report, html=html, as_json=as_json)
+
+
 @main.command()
-@click.argument("extract", type=FILE)
+@click.argument("extract", type=FILE, required=False)
 @agency_options
+@query_options
 @click.option(
     "--run", "run_id", required=True, help="Id of the run, the same at every agency, new for each run."
 )
@@ -537,17 +628,24 @@ def agency_options(command: Command) -> Command:
     "--crosswalk", type=FILE, required=True, help="File to create that stays with you until you open."
 )
 @click.option("--as-of", type=DAY, help="Last day of the window [default: the day of your latest contact].")
+@rejects_option
+@click.option("--dry-run", is_flag=True, help="Make nothing, need no passphrase: report on the extract only.")
 @json_option
 def seal(
-    extract: Path,
+    extract: Path | None,
     agreement_file: Path,
     key_file: Path,
     secret_file: Path,
     mapping_file: Path | None,
+    sql: str | None,
+    connection_env: str | None,
+    connection_file: Path | None,
     run_id: str,
     out: Path,
     crosswalk: Path,
     as_of: datetime | None,
+    rejects: Path | None,
+    dry_run: bool,
     as_json: bool,
 ) -> None:
     """At the agency: normalise, hash and tokenise EXTRACT into a sealed package for the linkage unit.
@@ -555,16 +653,32 @@ def seal(
     \b
     Example:  tallystick seal police.csv --agreement agreement.yaml --key police.key \\
                   --secret police.secret --run 2026-11 --out police.tally --crosswalk police.crosswalk
+
+    With --dry-run at its end, the same call makes nothing and reports on the quality of the extract.
     """
     from governance.summary import seal_text
     from hashing.ceremony import load_secret
-    from hashing.workflow import seal_extract
-    from schemas.identity import load_identity
+    from hashing.workflow import rehearse_seal, seal_extract
+    from schemas.identity import load_identity, load_public
 
+    source = _source(extract, sql, connection_env, connection_file)
+    if dry_run:
+        profile = rehearse_seal(
+            source,
+            agreement_file=agreement_file,
+            mapping_file=mapping_file,
+            agency=load_public(key_file).party,
+            out=out,
+            crosswalk=crosswalk,
+            now=datetime.now(UTC),
+            rejects=rejects,
+        )
+        _show_profile(profile, html=None, as_json=as_json)
+        return
     words = passphrase("your key files")
     with announcing() as announce:
         report = seal_extract(
-            extract,
+            source,
             agreement_file=agreement_file,
             mapping_file=mapping_file,
             identity=load_identity(key_file, words),
@@ -574,29 +688,35 @@ def seal(
             crosswalk=crosswalk,
             now=datetime.now(UTC),
             as_of=as_of.date() if as_of else None,
+            rejects=rejects,
             announce=announce,
         )
     if as_json:
         emit(report)
     else:
+        click.echo(f"{report['source']}: read as {report['read_as']}.")
         click.echo(seal_text(report))
         click.echo(f"\nSend {out} to the linkage unit. Keep {crosswalk}: you need it to open the return.")
 
 
 @main.command("open")
 @click.argument("package", type=FILE)
-@click.option("--extract", type=FILE, required=True, help="Your extract, to show your own names.")
+@click.option("--extract", type=FILE, help="Your extract, to show your own names.")
 @agency_options
+@query_options
 @click.option("--crosswalk", type=FILE, required=True, help="The crosswalk that `seal` left with you.")
 @out_option("CSV file to create with your own people, named again.")
 @json_option
 def open_command(
     package: Path,
-    extract: Path,
+    extract: Path | None,
     agreement_file: Path,
     key_file: Path,
     secret_file: Path,
     mapping_file: Path | None,
+    sql: str | None,
+    connection_env: str | None,
+    connection_file: Path | None,
     crosswalk: Path,
     out: Path,
     as_json: bool,
@@ -611,10 +731,11 @@ def open_command(
     from hashing.workflow import open_to_csv
     from schemas.identity import load_identity
 
+    source = _source(extract, sql, connection_env, connection_file)
     words = passphrase("your key files")
     opened = open_to_csv(
         package,
-        extract=extract,
+        extract=source,
         agreement_file=agreement_file,
         mapping_file=mapping_file,
         identity=load_identity(key_file, words),

@@ -200,12 +200,8 @@ _SAME_PERSON: tuple[tuple[str, ...], ...] = (
 not: they share neither forename nor NHS number."""
 
 
-def independent_rows(derived: Mapping[str, Coded], version_subject: NDArray[np.int32]) -> NDArray[np.int64]:
-    """Return one row a person: of subjects that look like one person recorded twice, only the first.
-
-    Duplicates within an agency are true matches; left in, they would be counted as chance agreement and swamp
-    the rates of rare levels and of strong passes.
-    """
+def people_rows(derived: Mapping[str, Coded], version_subject: NDArray[np.int32]) -> NDArray[np.int64]:
+    """Return one row a person: of subjects that look like one person recorded twice, only the first."""
     _, first = np.unique(version_subject, return_index=True)
     rows = len(first)
     left, right = [], []
@@ -225,6 +221,16 @@ def independent_rows(derived: Mapping[str, Coded], version_subject: NDArray[np.i
         graph = coo_array((np.ones(len(a), dtype=np.int8), (a, b)), shape=(rows, rows))
         _, person = connected_components(graph, directed=False)
         first = first[np.unique(person, return_index=True)[1]]
+    return first
+
+
+def independent_rows(derived: Mapping[str, Coded], version_subject: NDArray[np.int32]) -> NDArray[np.int64]:
+    """Return `people_rows`, or a sample of them where there are more than are needed for rates.
+
+    Duplicates within an agency are true matches; left in, they would be counted as chance agreement and swamp
+    the rates of rare levels and of strong passes.
+    """
+    first = people_rows(derived, version_subject)
     if len(first) > COUNTED_ROWS:
         # A fixed stride over a random numbering is a random sample.
         first = first[:: -(-len(first) // COUNTED_ROWS)]
@@ -240,6 +246,68 @@ def pass_pairs(counter: PairCounter, parts: Sequence[str], *, crowded_cell: int)
     cells = counter.cells(parts, keep=False)
     counted = _pairs(cells[cells <= crowded_cell])
     return max(float(counted), counter.pairs * float(np.prod([counter.rate(part) for part in parts])))
+
+
+HOPELESS = 6.0
+"""Pairs a row beyond which a pass brings together strangers whatever they look like: duplicates alone would need a
+dozen records of every person at one agency."""
+
+_LOOSE_NAME = ("canonical", "phonetic", "first3", "last3")
+_LOOSE_DATE = ("exact", "swap", "month_year", "day_year", "day_month")
+_LOOSE_PLACE = ("uprn.exact", "postcode.exact", "address.number_street")
+
+
+def _strangers(counter: PairCounter, pairs: NDArray[np.int64], fields: frozenset[str]) -> NDArray[np.bool_]:
+    """Return which of `pairs`, which agree on a pass over `fields`, are different people by what it leaves free.
+
+    The first identifier decides that the pass does not use and both rows hold: forename (relatives and twins differ
+    in it), then date of birth, then surname or place. Where none is left, the pair counts as strangers.
+    """
+    strangers = np.ones(len(pairs), dtype=bool)
+    open_ = np.ones(len(pairs), dtype=bool)
+    questions = (
+        ("forename", [f"forename.{kind}" for kind in _LOOSE_NAME], "forename.exact"),
+        ("dob", [f"dob.{kind}" for kind in _LOOSE_DATE], "dob.exact"),
+        ("surname", [f"surname.{kind}" for kind in _LOOSE_NAME], "surname.exact"),
+    )
+    for field, alike, held in questions:
+        if field in fields:
+            continue
+        known = open_ & np.all([counter.codes(held)[pairs[:, side]] >= 0 for side in (0, 1)], axis=0)
+        same = np.any([counter.agree([name], pairs) for name in alike], axis=0)
+        if field == "surname":
+            same |= np.any([counter.agree([name], pairs) for name in _LOOSE_PLACE], axis=0)
+        strangers[known & same] = False
+        open_ &= ~known
+    return strangers
+
+
+def stranger_pairs(counter: PairCounter, blocking: Pass, *, crowded_cell: int) -> float:
+    """Estimate how many pairs of *different* people meet in a pass.
+
+    `independent_rows` cannot find every duplicate of a noisy extract, and a strong pass brings together almost only
+    duplicates. So pairs that look like one person by the identifiers that the pass leaves free are not counted.
+    Neighbours in a cell of n rows are looked at, each for n/2 pairs. The answer is at least what chance alone would
+    bring together, and at most `pass_pairs`.
+    """
+    rows = counter.complete(blocking.parts)
+    chance = counter.pairs * float(np.prod([counter.rate(part) for part in blocking.parts]))
+    if len(rows) < 2:
+        return chance
+    keys, count = combine([counter.codes(part)[rows] for part in blocking.parts])
+    sizes = np.bincount(keys, minlength=count)
+    upper = max(float(_pairs(sizes[sizes <= crowded_cell])), chance)
+    if upper > HOPELESS * counter.rows:
+        return upper
+    beside = np.flatnonzero(sizes[keys] > 1)
+    beside = beside[sizes[keys[beside]] <= crowded_cell]
+    order = beside[np.argsort(keys[beside], kind="stable")]
+    keys, rows = keys[order], rows[order]
+    first = np.flatnonzero(keys[1:] == keys[:-1])
+    pairs = np.stack([rows[first], rows[first + 1]], axis=1)
+    weights = sizes[keys[first]] / 2
+    met = float(weights[_strangers(counter, pairs, blocking.fields)].sum()) if len(pairs) else 0.0
+    return min(max(met, chance), upper)
 
 
 def counts_of(
@@ -264,7 +332,7 @@ def counts_of(
         "levels": {comparison.name: level_pairs(counter, comparison) for comparison in COMPARISONS},
         "family": family_pairs(counter),
         "passes": {
-            blocking.name: round(pass_pairs(counter, blocking.parts, crowded_cell=crowded_cell), 3)
+            blocking.name: round(stranger_pairs(counter, blocking, crowded_cell=crowded_cell), 3)
             for blocking in passes
         },
     }

@@ -1,4 +1,4 @@
-"""What the agency's two commands do, from file to file."""
+"""What the agency's commands do, from file to file."""
 
 from __future__ import annotations
 
@@ -16,6 +16,9 @@ from hashing.extract import Extract, read_extract
 from hashing.mapping import AgencyMapping, load_mapping
 from hashing.opening import Opened, open_return
 from hashing.package import SealReport, seal_subjects, shuffle, write_crosswalk
+from hashing.profile import Profile, profile_extract
+from hashing.reading.database import Query
+from hashing.rejects import write_rejects
 from hashing.secret import LinkageSecret
 from hashing.subjects import collapse
 from schemas.atomic import atomic_file
@@ -34,6 +37,16 @@ def _mapping_of(mapping_file: Path | None, agency: str) -> AgencyMapping:
             remedy=f"It has: {', '.join(listed) or 'none'}.",
         )
     return listed[agency]
+
+
+def _refuse_existing(*paths: Path) -> None:
+    for path in paths:
+        if path.exists():
+            raise OutputError(
+                "this file already exists; a package and its crosswalk belong together and are never overwritten.",
+                where=str(path),
+                remedy="Name a new file, or move the old one away.",
+            )
 
 
 def _require_place(
@@ -68,7 +81,7 @@ def report_dict(report: SealReport) -> dict[str, Any]:
 
 
 def seal_extract(
-    extract: Path,
+    extract: Path | Query,
     *,
     agreement_file: Path,
     mapping_file: Path | None,
@@ -79,12 +92,13 @@ def seal_extract(
     crosswalk: Path,
     now: datetime,
     as_of: date | None = None,
+    rejects: Path | None = None,
     announce: Callable[[str], None] = lambda _name: None,
 ) -> dict[str, Any]:
     """Read, normalise and seal an extract; write the package and the crosswalk.
 
     Args:
-        extract: The agency's extract.
+        extract: The agency's extract, a file or a query.
         agreement_file: The agreement, which must be in force.
         mapping_file: mapping.yaml, when columns have other names.
         identity: The agency's keys, whose public half stands in the agreement.
@@ -94,21 +108,16 @@ def seal_extract(
         crosswalk: Crosswalk to write; it is written first, so that no package exists without one.
         now: Time, with a zone.
         as_of: Last day of the window; the day of the extract's latest contact when None.
+        rejects: CSV file to write for rows that cannot be used, by row number and reason.
         announce: Told what is being done.
 
     Returns:
-        What was done, in counts.
+        What was done, in counts, and under `read_as` what the extract was taken for.
 
     Raises:
         TallystickError: The input, the agreement or a key does not fit.
     """
-    for path in (out, crosswalk):
-        if path.exists():
-            raise OutputError(
-                "this file already exists; a package and its crosswalk belong together and are never overwritten.",
-                where=str(path),
-                remedy="Name a new file, or move the old one away.",
-            )
+    _refuse_existing(out, crosswalk)
     agreement = load_agreement(agreement_file, today=now.date())
     _require_place(agreement, identity, secret, now)
     mapping = _mapping_of(mapping_file, identity.party)
@@ -124,6 +133,8 @@ def seal_extract(
             match_fields=agreement.match_fields,
         )
     )
+    if rejects is not None:
+        write_rejects(subjects.rejected, rejects, first_row=read.first_row)
     seal_id = secrets.token_hex(16)
     write_crosswalk(
         subjects,
@@ -150,17 +161,85 @@ def seal_extract(
         seal_id=seal_id,
         progress=lambda done, total: announce(f"sealing, pass {done} of {total}"),
     )
-    return report_dict(report)
+    return {**report_dict(report), "source": read.source, "read_as": read.read_as}
 
 
-def _read_own(extract: Path, mapping_file: Path | None, agency: str) -> Extract:
+def rehearse_seal(
+    extract: Path | Query,
+    *,
+    agreement_file: Path,
+    mapping_file: Path | None,
+    agency: str,
+    out: Path,
+    crosswalk: Path,
+    now: datetime,
+    rejects: Path | None = None,
+) -> Profile:
+    """Check what `seal_extract` would check before it needs a key, and report on the extract; seal nothing.
+
+    Raises:
+        TallystickError: The input, the agreement or an output does not fit.
+    """
+    _refuse_existing(out, crosswalk)
+    agreement = load_agreement(agreement_file, today=now.date())
+    if agreement.party(agency) is None:
+        raise AgreementInvalid(
+            f"{agency} is no party to this agreement.", remedy="Use the key file of a party."
+        )
+    return profile_extract(
+        extract,
+        agency=agency,
+        mapping=_mapping_of(mapping_file, agency),
+        agreement=agreement,
+        today=now.date(),
+        rejects=rejects,
+    )
+
+
+def profile(
+    extract: Path | Query,
+    *,
+    agency: str | None,
+    mapping_file: Path | None,
+    agreement_file: Path | None,
+    today: date,
+    rejects: Path | None = None,
+) -> Profile:
+    """Report on an extract.
+
+    Args:
+        extract: A file or a query.
+        agency: Entry of the mapping; when None the only one there is, or the one named like the file.
+        mapping_file: mapping.yaml, when columns have other names.
+        agreement_file: The agreement whose fields, standards and passes count; it need not be in force.
+        today: Dates after this day are invalid.
+        rejects: CSV file to write for rows that cannot be used.
+
+    Raises:
+        TallystickError: An input does not fit.
+    """
+    listed = load_mapping(mapping_file) if mapping_file is not None else {}
+    if agency is None:
+        stem = "extract" if isinstance(extract, Query) else extract.stem
+        agency = next(iter(listed)) if len(listed) == 1 else stem
+    return profile_extract(
+        extract,
+        agency=agency,
+        mapping=_mapping_of(mapping_file, agency),
+        agreement=load_agreement(agreement_file) if agreement_file is not None else None,
+        today=today,
+        rejects=rejects,
+    )
+
+
+def _read_own(extract: Path | Query, mapping_file: Path | None, agency: str) -> Extract:
     return read_extract(extract, agency=agency, mapping=_mapping_of(mapping_file, agency))
 
 
 def open_to_csv(
     package: Path,
     *,
-    extract: Path,
+    extract: Path | Query,
     agreement_file: Path,
     mapping_file: Path | None,
     identity: PrivateIdentity,
