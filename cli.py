@@ -616,6 +616,47 @@ def profile_command(
     _show_profile(report, html=html, as_json=as_json)
 
 
+@main.group("mapping")
+def mapping_group() -> None:
+    """Say which of your columns is which."""
+
+
+@mapping_group.command("guess")
+@click.argument("extract", type=FILE, required=False)
+@click.option("--agency", help="Your id in the agreement [default: the name of the file].")
+@query_options
+@out_option("mapping.yaml to create [default: print it].", required=False)
+def mapping_guess(
+    extract: Path | None,
+    agency: str | None,
+    sql: str | None,
+    connection_env: str | None,
+    connection_file: Path | None,
+    out: Path | None,
+) -> None:
+    """Draft mapping.yaml from the headers of EXTRACT and a sample of its cells, for you to correct.
+
+    Of the cells only short codes (of sex and case status) are shown. What to check, and the columns that were not
+    recognised, are told beside the draft.
+
+    \b
+    Example:  tallystick mapping guess police.csv --agency police --out mapping.yaml
+    """
+    from hashing.workflow import draft_mapping
+    from schemas.atomic import atomic_write
+
+    if out is not None and out.exists():
+        raise InputError("this file already exists.", where=str(out), remedy="Name a new file.")
+    text, remarks = draft_mapping(_source(extract, sql, connection_env, connection_file), agency=agency)
+    if out is None:
+        click.echo(text, nl=False)
+    else:
+        atomic_write(out, text)
+        click.echo(f"Drafted {out}. Correct it, then run: tallystick profile --mapping {out} …")
+    for remark in remarks:
+        click.echo(remark, err=out is None)
+
+
 @main.command()
 @click.argument("extract", type=FILE, required=False)
 @agency_options

@@ -30,8 +30,8 @@ from schemas.scheme import FIELDS
 VERSIONS_KEPT = 8
 """Most versions of one subject that are sealed, the latest first; more are counted and left out."""
 
-_OPEN = ("OPEN", "O", "ACTIVE", "CURRENT", "ONGOING", "LIVE", "Y", "YES", "TRUE", "1")
-_CLOSED = ("CLOSED", "C", "CLOSE", "INACTIVE", "ENDED", "COMPLETED", "N", "NO", "FALSE", "0", "NFA")
+OPEN_WORDS = ("OPEN", "O", "ACTIVE", "CURRENT", "ONGOING", "LIVE", "Y", "YES", "TRUE", "1")
+CLOSED_WORDS = ("CLOSED", "C", "CLOSE", "INACTIVE", "ENDED", "COMPLETED", "N", "NO", "FALSE", "0", "NFA")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -210,7 +210,7 @@ def _open_flags(raw: pa.StringArray | None, mapping: AgencyMapping, rows: int) -
         return np.full(rows, -1, dtype=np.int8)
     source = encode(raw)
     codes = mapping.codes.get("case_status", {})
-    known = {word: np.int8(1) for word in _OPEN} | {word: np.int8(0) for word in _CLOSED}
+    known = {word: np.int8(1) for word in OPEN_WORDS} | {word: np.int8(0) for word in CLOSED_WORDS}
     flags = np.array(
         [
             known.get(codes.get(text.strip(), text).strip().upper(), np.int8(-1))

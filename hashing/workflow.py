@@ -12,7 +12,9 @@ from typing import Any
 import pyarrow.csv as pc_csv
 
 from governance.agreement import Agreement, load_agreement
-from hashing.extract import Extract, read_extract
+from hashing.extract import Extract, read_extract, read_source
+from hashing.guess import guess_mapping
+from hashing.guess_yaml import mapping_yaml
 from hashing.mapping import AgencyMapping, load_mapping
 from hashing.opening import Opened, open_return
 from hashing.package import SealReport, seal_subjects, shuffle, write_crosswalk
@@ -230,6 +232,25 @@ def profile(
         today=today,
         rejects=rejects,
     )
+
+
+def draft_mapping(extract: Path | Query, *, agency: str | None) -> tuple[str, list[str]]:
+    """Return a drafted mapping.yaml, and remarks for the person who corrects it.
+
+    Args:
+        extract: A file or a query.
+        agency: Name of its entry; the name of the file when None.
+
+    Raises:
+        ExtractError: The extract cannot be read, or its first line seems not to be the header.
+    """
+    read = read_source(extract)
+    name = agency or ("agency" if isinstance(extract, Query) else extract.stem)
+    guess = guess_mapping(read.table, agency=name, source=str(extract))
+    remarks = [f"{extract}: read as {read.read_as}.", *guess.notes]
+    if guess.unrecognised:
+        remarks.append(f"Columns not made use of: {', '.join(guess.unrecognised)}.")
+    return mapping_yaml(guess), remarks
 
 
 def _read_own(extract: Path | Query, mapping_file: Path | None, agency: str) -> Extract:
