@@ -47,7 +47,7 @@ def _multi_agency_lines(found: Mapping[str, Any]) -> list[str]:
 def _accuracy_lines(figures: Mapping[str, Any]) -> list[str]:
     pairs, clusters = figures["pairs"]["agreement"], figures["clusters"]
     if pairs["f1"] is None:
-        return ["Accuracy: not measured (there is no truth.csv)."]
+        return ["Accuracy: not measured (there is no truth.csv, or it has no two records of one person)."]
     return [
         "Accuracy against the truth:",
         f"  links at the agreed threshold {pairs['threshold']}: precision {percent(pairs['precision'])}, "

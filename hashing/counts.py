@@ -144,12 +144,14 @@ _LARGEST_FAMILY = 40
 """Most rows in one group of one surname at one place that relatives are counted in (a care home is no family)."""
 
 
-def _pairs_in_groups(keys: NDArray[np.int64], rows: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Return all pairs of `rows` with equal `keys` in groups of at most `_LARGEST_FAMILY`, shape (pairs, 2)."""
+def _pairs_in_groups(
+    keys: NDArray[np.int64], rows: NDArray[np.int64], *, largest: int | None = None
+) -> NDArray[np.int64]:
+    """Return all pairs of `rows` with equal `keys` in groups of at most `largest` (`_LARGEST_FAMILY`), shape (pairs, 2)."""
     order = np.argsort(keys, kind="stable")
     keys, rows = keys[order], rows[order]
     found = [np.zeros((0, 2), dtype=np.int64)]
-    for distance in range(1, _LARGEST_FAMILY):
+    for distance in range(1, largest or _LARGEST_FAMILY):
         same = np.flatnonzero(keys[distance:] == keys[:-distance])
         if len(same) == 0:
             break
@@ -248,6 +250,9 @@ def pass_pairs(counter: PairCounter, parts: Sequence[str], *, crowded_cell: int)
     return max(float(counted), counter.pairs * float(np.prod([counter.rate(part) for part in parts])))
 
 
+ALL_PAIRS = 20_000
+"""Most pairs of a pass that are looked at one by one."""
+
 HOPELESS = 6.0
 """Pairs a row beyond which a pass brings together strangers whatever they look like: duplicates alone would need a
 dozen records of every person at one agency."""
@@ -287,8 +292,8 @@ def stranger_pairs(counter: PairCounter, blocking: Pass, *, crowded_cell: int) -
 
     `independent_rows` cannot find every duplicate of a noisy extract, and a strong pass brings together almost only
     duplicates. So pairs that look like one person by the identifiers that the pass leaves free are not counted.
-    Neighbours in a cell of n rows are looked at, each for n/2 pairs. The answer is at least what chance alone would
-    bring together, and at most `pass_pairs`.
+    Where there are very many, only neighbours in a cell of n rows are looked at, each for n/2 pairs. The answer
+    is at least what chance alone would bring together, and at most `pass_pairs`.
     """
     rows = counter.complete(blocking.parts)
     chance = counter.pairs * float(np.prod([counter.rate(part) for part in blocking.parts]))
@@ -303,10 +308,14 @@ def stranger_pairs(counter: PairCounter, blocking: Pass, *, crowded_cell: int) -
     beside = beside[sizes[keys[beside]] <= crowded_cell]
     order = beside[np.argsort(keys[beside], kind="stable")]
     keys, rows = keys[order], rows[order]
-    first = np.flatnonzero(keys[1:] == keys[:-1])
-    pairs = np.stack([rows[first], rows[first + 1]], axis=1)
-    weights = sizes[keys[first]] / 2
-    met = float(weights[_strangers(counter, pairs, blocking.fields)].sum()) if len(pairs) else 0.0
+    if upper <= ALL_PAIRS:
+        pairs = _pairs_in_groups(keys, rows, largest=crowded_cell + 1)
+        met = float(_strangers(counter, pairs, blocking.fields).sum())
+    else:
+        first = np.flatnonzero(keys[1:] == keys[:-1])
+        pairs = np.stack([rows[first], rows[first + 1]], axis=1)
+        weights = sizes[keys[first]] / 2
+        met = float(weights[_strangers(counter, pairs, blocking.fields)].sum())
     return min(max(met, chance), upper)
 
 

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from governance.agreement import Budget
 from hashing.coding import Coded
-from hashing.counts import PairCounter, independent_rows, pass_pairs
+from hashing.counts import PairCounter, independent_rows, stranger_pairs
 from hashing.derive import derive
 from hashing.perturb import ERRORS, perturb
 from hashing.subjects import Subjects
@@ -149,7 +149,7 @@ def affordable_passes(
         parts = frozenset(blocking.parts)
         if any(other < parts for other in free):
             continue
-        met = sum(pass_pairs(counter, blocking.parts, crowded_cell=crowded_cell) for counter in counters)
+        met = sum(stranger_pairs(counter, blocking, crowded_cell=crowded_cell) for counter in counters)
         lambda_ = met / pairs * max(population - 1, 0) / 2
         if lambda_ <= largest:
             kept[blocking] = lambda_
@@ -242,8 +242,8 @@ def _within_budget(
     pairs = max(sum(counter.pairs for counter in counters), 1)
     counted = []
     for planned in plan.passes:
-        parts = parse_pass(planned.name).parts
-        met = sum(pass_pairs(counter, parts, crowded_cell=crowded_cell) for counter in counters)
+        blocking = parse_pass(planned.name)
+        met = sum(stranger_pairs(counter, blocking, crowded_cell=crowded_cell) for counter in counters)
         counted.append(replace(planned, lambda_=met / pairs * max(population - 1, 0) / 2))
     kept = [planned for planned in counted if planned.lambda_ <= budget.lambda_]
     while kept and 2 * sum(planned.lambda_ for planned in kept) > SAFE * budget.d:

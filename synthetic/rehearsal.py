@@ -9,6 +9,7 @@ from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pyarrow.csv as pc_csv
 
 from governance.agreement import Agreement, Budget, load_agreement, parse_agreement
@@ -137,15 +138,16 @@ def _collapse_all(
     today: date,
     stages: Stages,
 ) -> dict[str, Subjects]:
-    subjects = {}
+    subjects: dict[str, Subjects] = {}
     for name, extract in inputs.extracts.items():
         with stages(f"normalise {name}"):
             fields = {} if match_fields is None else {"match_fields": match_fields}
-            subjects[name] = shuffle(
-                collapse(
-                    extract, today=today, mapping=inputs.mappings.get(name), standards=standards, **fields
-                )
+            collapsed = collapse(
+                extract, today=today, mapping=inputs.mappings.get(name), standards=standards, **fields
             )
+            # A rehearsal gives the same figures for the same extracts, so its numbering is drawn from a seed; nobody
+            # can open its packages afterwards. The real command numbers by the operating system's randomness.
+            subjects[name] = shuffle(collapsed, np.random.default_rng(len(subjects)).bytes)
     return subjects
 
 
@@ -307,9 +309,15 @@ def rehearse(
             subjects = _collapse_all(inputs, standards, None, today, stages)
             with stages("plan passes"):
                 plan = plan_passes(list(subjects.values()), budget=Budget(d=0.2, lambda_=0.05))
+            if not plan.passes:
+                raise ExtractError(
+                    "no combination of the identifiers in these extracts is strong enough to link so many people "
+                    "by within the privacy budget.",
+                    where=str(folder),
+                    remedy="Add identifiers (dates of birth, postcodes, NHS numbers), or check the column names.",
+                )
             agreement = _drafted(inputs, standards, plan, today)
         (work / "agreement.yaml").write_text(agreement_yaml(agreement.document), encoding="utf-8")
-        subjects = {name: shuffle(each) for name, each in subjects.items()}
         secret, run_id = secrets.token_bytes(32), f"rehearsal-{now:%Y%m%dt%H%M%S}-{secrets.token_hex(4)}"
         seals = _seal_all(
             subjects,

@@ -265,3 +265,32 @@ def test_output_that_exists_is_not_touched(tmp_path: Path) -> None:
     result = run("rehearse", tmp_path / "in", "--out", tmp_path / "out")
     assert result.exit_code == 2
     assert [path.name for path in (tmp_path / "out").iterdir()] == ["mine.txt"]
+
+
+def test_identifiers_too_weak_are_refused(tmp_path: Path) -> None:
+    """Names alone cannot tell a crowd apart: no pass is strong enough, and the message says what to add."""
+    names = [
+        {"ref": f"R{n}", "forename": FORENAMES[n % 8], "surname": SURNAMES[n // 8 % 7]} for n in range(2000)
+    ]
+    _write(tmp_path / "in", {"alpha": names, "beta": names})
+    result = run("rehearse", tmp_path / "in", "--out", tmp_path / "out")
+    assert result.exit_code == 2
+    assert "strong enough" in result.stderr
+    assert not (tmp_path / "out").exists()
+
+
+def test_one_agency_with_many_duplicates(tmp_path: Path) -> None:
+    """A single extract in which most people stand twice is linked within itself."""
+    once = _people(300)
+    again = [
+        {**row, "ref": f"D{row['ref']}", "dob": row["dob"][:-1] + "0", "address": ""}
+        if n % 2
+        else {**row, "ref": f"D{row['ref']}", "forename": row["forename"][:-1], "postcode": ""}
+        for n, row in enumerate(once)
+    ]
+    _write(tmp_path, {"alpha": [*once, *again]})
+    truth = ["agency,ref,person", *(f"alpha,{row['ref']},{row['ref'][-5:]}" for row in [*once, *again])]
+    (tmp_path / "truth.csv").write_text("\n".join(truth) + "\n", encoding="utf-8")
+    figures = _rehearse(tmp_path)
+    assert figures["pairs"]["best"]["recall"] > 0.9
+    assert figures["pairs"]["best"]["precision"] > 0.95

@@ -14,7 +14,15 @@ from sealing_builders import LIMITS, person, subjects_of
 
 from hashing import counts as counting
 from hashing.coding import Coded, combine, encode, factorize, recode
-from hashing.counts import PairCounter, counts_of, family_pairs, independent_rows, level_pairs, pass_pairs
+from hashing.counts import (
+    PairCounter,
+    counts_of,
+    family_pairs,
+    independent_rows,
+    level_pairs,
+    pass_pairs,
+    stranger_pairs,
+)
 from hashing.derive import derive, with_rarity
 from hashing.mapping import AgencyMapping
 from schemas.scheme import COMPARISONS, FAMILY_LEVELS, Comparison, Term, parse_pass
@@ -258,3 +266,44 @@ def test_factorize_numbers_by_first_appearance() -> None:
     keys, size = factorize(np.array([70, -5, 70, 9], dtype=np.int64))
     assert keys.tolist() == [0, 1, 0, 2]
     assert size == 3
+
+
+def _crowd(duplicates: int) -> PairCounter:
+    """Five hundred strangers, of whom `duplicates` stand twice with another birthday; 40 pairs share a home."""
+    rows = [*range(500), *range(duplicates)]
+    number = np.array(rows, dtype=np.int32)
+    again = np.arange(len(rows)) >= 500
+    return PairCounter(
+        {
+            name: Coded(codes=codes.astype(np.int32), values=pa.array([], pa.string()))
+            for name, codes in {
+                "forename.exact": number,
+                "forename.canonical": number,
+                "surname.exact": number % 100,
+                "surname.canonical": number % 100,
+                "dob.exact": np.where(again, number + 1000, number),
+                "postcode.exact": number % 460,
+            }.items()
+        }
+    )
+
+
+def test_stranger_pairs_leave_duplicates_out() -> None:
+    """Duplicates that no key finds do not make a pass look weak; strangers who share a home still count."""
+    blocking = parse_pass("surname.canonical+postcode")
+    alone, crowded = _crowd(0), _crowd(300)
+    strangers = stranger_pairs(alone, blocking, crowded_cell=20)
+    assert strangers == pytest.approx(pass_pairs(alone, blocking.parts, crowded_cell=20))
+    assert pass_pairs(crowded, blocking.parts, crowded_cell=20) >= 300
+    assert stranger_pairs(crowded, blocking, crowded_cell=20) < 40
+
+
+def test_stranger_pairs_stay_between_chance_and_all_pairs() -> None:
+    """The estimate is never above the count of all pairs, nor below what chance alone brings together."""
+    counter = _crowd(100)
+    for text in ("dob+surname.canonical", "surname.canonical+postcode", "forename.canonical+postcode"):
+        blocking = parse_pass(text)
+        met = stranger_pairs(counter, blocking, crowded_cell=20)
+        chance = counter.pairs * np.prod([counter.rate(part) for part in blocking.parts])
+        assert chance <= met + 1e-9
+        assert met <= pass_pairs(counter, blocking.parts, crowded_cell=20) + 1e-9
