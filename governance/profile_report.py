@@ -54,7 +54,7 @@ def findings(figures: Mapping[str, Any]) -> list[str]:
 def _recall_line(figures: Mapping[str, Any]) -> str:
     recall = figures["recall"]
     if recall is None:
-        return "Expected recall: not estimated."
+        return "Expected recall: not estimated, there are too few people."
     return (
         f"Expected recall, simulated: {percent(recall['as_recorded'])} as recorded, {percent(recall['if_complete'])} "
         f"if nothing were missing; missing identifiers cost {percent(recall['lost'])}."
@@ -98,8 +98,8 @@ def profile_text(figures: Mapping[str, Any]) -> str:
     whose = f"agreement {figures['passes_of']}" if figures["passes_of"] else "a draft agreement"
     lines += [
         "",
-        f"Of the {len(figures['passes'])} passes of {whose}, {figures['no_pass']:,} people can take part in none "
-        f"and {figures['few_passes']:,} in one or two only.",
+        f"People who can take part in none of the {len(figures['passes'])} passes of {whose}: "
+        f"{figures['no_pass']:,}; in one or two only: {figures['few_passes']:,}.",
         _recall_line(figures),
     ]
     found = findings(figures)

@@ -43,8 +43,6 @@ def _codes(codes: Mapping[str, Mapping[str, str]]) -> list[str]:
         lines.append(f"{logical}:")
         for code, ours in listed.items():
             lines.append(f"  {_always(code)}: {ours}" if ours else f"  # {_always(code)}:   (fill in)")
-        if not any(listed.values()):
-            lines[-len(listed) - 1] += " {}"
     return lines
 
 

@@ -24,6 +24,9 @@ from hashing.rejects import write_rejects
 from hashing.subjects import NO_DAY, FieldQuality, Subjects, collapse, guess_standards
 from schemas.scheme import FIELDS, Pass, parse_pass
 
+FEWEST_SIMULATED = 100
+"""Fewest versions that recall is estimated from: copies of a handful of people say nothing."""
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Recall:
@@ -67,7 +70,7 @@ class Profile:
         passes: Pass -> subjects who hold all its parts.
         no_pass: Subjects who can take part in no pass, so that nobody can find them.
         few_passes: Subjects who can take part in one or two passes only.
-        recall: Expected recall; None where there is nothing to simulate.
+        recall: Expected recall; None where there are too few people to simulate.
         standards: Identifier -> standard, where it is not the UK one.
         passes_of: Id of the agreement whose passes these are; None for those of a draft.
     """
@@ -141,7 +144,7 @@ def expected_recall(subjects: Subjects, passes: Sequence[Pass], *, seed: int = 1
         passes: The passes.
         seed: Seed of the simulated errors, the same for both figures.
     """
-    if not passes or not subjects.fields or len(subjects.version_subject) == 0:
+    if not passes or not subjects.fields or len(subjects.version_subject) < FEWEST_SIMULATED:
         return None
     filled = _complete(subjects, np.random.default_rng(seed))
     shares = [
