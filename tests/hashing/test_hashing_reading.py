@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import csv
+import json
 import os
 import shutil
 import sqlite3
@@ -22,12 +24,16 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from governance.agreement import parse_agreement
+from governance.draft import draft_agreement
 from hashing.extract import Extract, read_extract
 from hashing.mapping import AgencyMapping, load_mapping
+from hashing.normalise._date_shapes import check_formats
 from hashing.reading.columns import with_comma
 from hashing.reading.database import Query, connection_from
 from hashing.reading.table import cell_text
-from schemas.errors import InputError, MappingError
+from schemas.errors import AgreementInvalid, InputError, MappingError
+from tests.conftest import run
 
 CANARY = "Quillcanary"
 
@@ -550,3 +556,121 @@ def test_mapping_says_all_of_it(tmp_path: Path) -> None:
         encoding="cp1250",
         sheet="Cases",
     )
+
+
+# --- documents and commands ---------------------------------------------------------------------------------
+
+
+def test_mapping_of_the_guide_is_read(tmp_path: Path) -> None:
+    """The example of the guide is a mapping, once its two origins of a name are one."""
+    guide = Path(__file__).parents[2] / "docs" / "guides" / "extracts.md"
+    text = guide.read_text(encoding="utf-8").split("```yaml\n")[1].split("```")[0]
+    path = tmp_path / "mapping.yaml"
+    path.write_text(text, encoding="utf-8")
+    with pytest.raises(MappingError, match="forename is to come from two places"):
+        load_mapping(path)
+    one = "\n".join(
+        line for line in text.splitlines() if "split:" not in line and "surname_first" not in line
+    )
+    path.write_text(one, encoding="utf-8")
+    mapping = load_mapping(path)["housing"]
+    check_formats(mapping.dates["dob"])
+    assert (mapping.delimiter, mapping.sheet, mapping.constants) == (":", "Cases", {"case_status": "open"})
+
+
+@pytest.mark.parametrize(
+    ("field", "standard", "words"),
+    [
+        ("postcode", "eircode", r"fields\[5\]\.standard: is not known; known: uk or generic"),
+        ("nhs_number", "uk", "known: nhs or generic"),
+        ("dob", "iso", "none for this field"),
+    ],
+)
+def test_agreement_with_an_unknown_standard(field: str, standard: str, words: str) -> None:
+    """A standard that this release does not know is a fault of the agreement, told with the known ones."""
+    document = draft_agreement(
+        parties={"police": "police", "health": "health"},
+        passes=("dob+forename.canonical+surname.canonical",),
+        today=date(2026, 7, 1),
+        standards={"postcode": "generic", "nhs_number": "nhs"},
+    )
+    parse_agreement(document)
+    document["fields"] = [
+        {**entry, "standard": standard} if entry["name"] == field else entry for entry in document["fields"]
+    ]
+    with pytest.raises(AgreementInvalid, match=words):
+        parse_agreement(document)
+
+
+def _into_sqlite(extract: Path, path: Path) -> None:
+    """Put a CSV extract into a SQLite table of the same columns."""
+    with extract.open(encoding="utf-8-sig", newline="") as stream:
+        header, *rows = list(csv.reader(stream))
+    connection = sqlite3.connect(path)
+    named = ", ".join(f'"{name}"' for name in header)
+    connection.execute(f"CREATE TABLE cases ({named})")
+    connection.executemany(f"INSERT INTO cases VALUES ({', '.join('?' * len(header))})", rows)
+    connection.commit()
+    connection.close()
+
+
+def test_sealed_and_opened_from_a_database(extracts: Path, tmp_path: Path) -> None:
+    """An agency whose cases are in a database seals and opens without a file, and learns what the file would tell."""
+    _into_sqlite(extracts / "police.csv", tmp_path / "cases.db")
+    env = {"TALLYSTICK_PASSPHRASE": f"{CANARY} horse", "CASES": f"sqlite:///{tmp_path / 'cases.db'}"}
+    said = []
+
+    def do(*words: str | Path) -> str:
+        result = run(*words, env=env)
+        said.append(result.output)
+        assert result.exit_code == 0, result.output
+        return result.stdout
+
+    keys = {name: tmp_path / f"{name}.key" for name in ("police", "health", "unit")}
+    for name, key in keys.items():
+        do("keys", "new", name, "--out", key)
+    agreement = ("--agreement", tmp_path / "agreement.yaml")
+    listed = [word for key in keys.values() for word in ("--keys", key)]
+    do(
+        "agreement",
+        "new",
+        "--party",
+        "police",
+        "--party",
+        "health",
+        *listed,
+        "--unit",
+        "unit",
+        "--out",
+        agreement[1],
+    )
+    (tmp_path / "exchange").mkdir()
+    for step in ("contribute", "contribute", "combine"):
+        for name in ("police", "health"):
+            out = ("--out", tmp_path / f"{name}.secret") if step == "combine" else ()
+            own = ("--folder", tmp_path / "exchange", "--own", tmp_path / f"{name}.own")
+            do("keys", step, *agreement, "--key", keys[name], *own, *out)
+    query = ("--sql", "SELECT * FROM cases", "--connection-env", "CASES")
+
+    def role(name: str) -> tuple[str | Path, ...]:
+        mapping = ("--mapping", extracts / "mapping.yaml", "--crosswalk", tmp_path / f"{name}.crosswalk")
+        return (*agreement, "--key", keys[name], "--secret", tmp_path / f"{name}.secret", *mapping)
+
+    sealing = ("--run", "r", "--rejects", tmp_path / "rejects.csv", "--json")
+    sealed = json.loads(do("seal", *query, *role("police"), *sealing, "--out", tmp_path / "police.tally"))
+    assert sealed["read_as"] == "SQL query, SQLite"
+    assert (tmp_path / "rejects.csv").read_text().startswith('"row","reason"\n')
+    text = do(
+        "seal", extracts / "health.csv", *role("health"), *sealing[:2], "--out", tmp_path / "health.tally"
+    )
+    assert "read as CSV, UTF-8, commas." in text
+    packages = (tmp_path / "police.tally", tmp_path / "health.tally")
+    do("link", *packages, *agreement, "--key", keys["unit"], "--out", tmp_path / "run")
+    package = tmp_path / "run" / "returns" / "police.tally"
+    for name, source in (("file", ("--extract", extracts / "police.csv")), ("query", query)):
+        do("open", package, *source, *role("police"), "--out", tmp_path / f"{name}.csv")
+    rows = [sorted((tmp_path / f"{name}.csv").read_text().splitlines()) for name in ("file", "query")]
+    assert rows[0] == rows[1]
+    assert len(rows[0]) > 1
+    assert "cases.db" not in "".join(said)
+    assert CANARY not in "".join(said)
