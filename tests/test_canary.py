@@ -237,3 +237,35 @@ def test_sealing_and_its_failures_say_no_identifier_and_no_secret(tmp_path: Path
     )
     _search("".join(said).encode(), "output")
     assert _search_folder(made) > 12
+
+
+EXTRACT_COMMANDS = {
+    "profile": ("profile", "--html", "made.html", "--rejects", "made.csv"),
+    "profile as JSON": ("profile", "--json"),
+    "mapping guess": ("mapping", "guess", "--out", "made.yaml"),
+}
+
+
+@pytest.mark.parametrize("command", EXTRACT_COMMANDS)
+@pytest.mark.parametrize(
+    "case", [None, *(case for case in BROKEN if "mapping" not in case and "truth" not in case)]
+)
+def test_reports_on_extracts_say_no_identifier(tmp_path: Path, case: str | None, command: str) -> None:
+    """Reports, drafts and rejects of good and of broken extracts hold counts, headers and row numbers only."""
+    folder = tmp_path / "in"
+    _extract(folder, "beta.csv", [*_rows(), {**_rows(1)[0], "ref": ""}])
+    if case is not None:
+        BROKEN[case](folder)
+    made = tmp_path / "made"
+    made.mkdir()
+    words = [made / word if str(word).startswith("made.") else word for word in EXTRACT_COMMANDS[command]]
+    extract = next(
+        path for path in folder.iterdir() if case != "parquet that is none" or path.suffix == ".parquet"
+    )
+    result = run(*words, extract)
+    _search(result.output.encode(), f"{command}, {case}")
+    if result.exit_code == 0:
+        assert _search_folder(made) == sum(word != "--json" and str(word).startswith("--") for word in words)
+    else:
+        assert result.stderr.startswith("Error: ")
+        assert list(made.iterdir()) == []
