@@ -36,6 +36,10 @@ class Commands(click.Group):
         except KeyboardInterrupt:
             click.echo("Stopped. Nothing was left half-written.", err=True)
             ctx.exit(130)
+        except BrokenPipeError:
+            # The reader of a pipe has seen enough (head); that is no failure of ours.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+            ctx.exit(0)
         except (click.exceptions.ClickException, click.exceptions.Exit, click.Abort):
             raise
         except Exception as error:
@@ -362,7 +366,7 @@ def keys_contribute(
 ) -> None:
     """Take part in a ceremony: first commit, then (run again when all have committed) reveal.
 
-    The first run makes your random contribution and writes FOLDER/<you>.commitment. When the commitments of all
+    The first run makes your random contribution and writes FOLDER/<you>.commitment.json. When the commitments of all
     agencies are there, the second run writes FOLDER/<you>-to-<other>.reveal, each readable by that agency only.
 
     \b

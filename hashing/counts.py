@@ -147,7 +147,7 @@ _LARGEST_FAMILY = 40
 def _pairs_in_groups(
     keys: NDArray[np.int64], rows: NDArray[np.int64], *, largest: int | None = None
 ) -> NDArray[np.int64]:
-    """Return all pairs of `rows` with equal `keys` in groups of at most `largest` (`_LARGEST_FAMILY`), shape (pairs, 2)."""
+    """Return all pairs of `rows` with equal `keys` in groups of at most `largest` rows, shape (pairs, 2)."""
     order = np.argsort(keys, kind="stable")
     keys, rows = keys[order], rows[order]
     found = [np.zeros((0, 2), dtype=np.int64)]

@@ -26,7 +26,7 @@ from hashing.ceremony import (
 )
 from schemas.atomic import atomic_write
 from schemas.canonical import canonical_json, parse_json
-from schemas.errors import CeremonyError, EnvelopeInvalid, NotCanonical
+from schemas.errors import CeremonyError, EnvelopeInvalid, NotCanonical, OutputError
 from schemas.identity import PrivateIdentity, PublicIdentity
 
 
@@ -110,6 +110,10 @@ def contribute_step(
         OutputError: A file cannot be written.
     """
     _require_own_part(ceremony, identity, known)
+    if not folder.is_dir():
+        raise OutputError(
+            "this is not a folder.", where=str(folder), remedy="Name the folder that all agencies share."
+        )
     mine = _commitment_file(folder, identity.party)
     if not own.exists():
         if mine.exists():
@@ -120,8 +124,9 @@ def contribute_step(
             )
         contribution = contribute(ceremony, identity.party)
         save_contribution(contribution, own, passphrase)
-        atomic_write(mine, canonical_json(sign_commitment(contribution, identity)))
     contribution = load_contribution(own, passphrase)
+    if not mine.exists():
+        atomic_write(mine, canonical_json(sign_commitment(contribution, identity)))
     commitments, missing = _commitments(ceremony, folder, known)
     if missing:
         return f"Committed. Run this command again when these have committed too: {', '.join(missing)}."

@@ -55,7 +55,9 @@ class _Sealable:
     member: NDArray[np.bool_] | None
 
     def blocks(self, rows: NDArray[np.int64]) -> Blocks:
-        taken: Blocks = np.take(self.digests, self.codes[rows], axis=0, mode="wrap")  # code -1: the last block
+        taken: Blocks = np.take(
+            self.digests, self.codes[rows], axis=0, mode="wrap"
+        )  # code -1: the last block
         return taken
 
 

@@ -24,7 +24,7 @@ from hashing.rejects import write_rejects
 from hashing.secret import LinkageSecret
 from hashing.subjects import collapse
 from schemas.atomic import atomic_file
-from schemas.errors import AgreementInvalid, MappingError, OutputError, WrongAgreement
+from schemas.errors import AgreementInvalid, InputError, MappingError, OutputError, WrongAgreement
 from schemas.identity import PrivateIdentity
 
 
@@ -120,6 +120,10 @@ def seal_extract(
         TallystickError: The input, the agreement or a key does not fit.
     """
     _refuse_existing(out, crosswalk)
+    if as_of is not None and as_of > now.date():
+        raise InputError(
+            "the window cannot end in the future.", where="--as-of", remedy="Give today or an earlier day."
+        )
     agreement = load_agreement(agreement_file, today=now.date())
     _require_place(agreement, identity, secret, now)
     mapping = _mapping_of(mapping_file, identity.party)
@@ -150,19 +154,23 @@ def seal_extract(
     announce("sealing")
     unit = agreement.unit_keys
     assert unit is not None  # noqa: S101 - checked by _require_place
-    report = seal_subjects(
-        subjects,
-        out,
-        agreement=agreement,
-        run_id=run_id,
-        secret=secret.sealing_key(),
-        sender=identity,
-        unit=unit,
-        created_at=now,
-        as_of=as_of,
-        seal_id=seal_id,
-        progress=lambda done, total: announce(f"sealing, pass {done} of {total}"),
-    )
+    try:
+        report = seal_subjects(
+            subjects,
+            out,
+            agreement=agreement,
+            run_id=run_id,
+            secret=secret.sealing_key(),
+            sender=identity,
+            unit=unit,
+            created_at=now,
+            as_of=as_of,
+            seal_id=seal_id,
+            progress=lambda done, total: announce(f"sealing, pass {done} of {total}"),
+        )
+    except BaseException:
+        crosswalk.unlink(missing_ok=True)  # it belongs to a package that was not made
+        raise
     return {**report_dict(report), "source": read.source, "read_as": read.read_as}
 
 

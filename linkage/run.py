@@ -101,7 +101,7 @@ def require_budget(lambdas: Mapping[str, float], agreement: Agreement) -> None:
     for name, value in lambdas.items():
         if value > budget.lambda_:
             raise LinkageError(
-                f"pass {name} would join {value:.3f} unrelated records a record; the agreement allows "
+                f"pass {name} would join {value:.2g} unrelated records a record; the agreement allows "
                 f"{budget.lambda_}.",
                 remedy=remedy,
             )
