@@ -12,26 +12,6 @@ ENDINGS = frozenset({".xlsx", ".xlsm", ".xlsb", ".xls", ".ods"})
 """Endings of workbooks, in lower case."""
 
 
-def _open(path: Path) -> Any:
-    try:
-        from python_calamine import CalamineError, CalamineWorkbook
-    except ImportError:
-        raise ExtractError(
-            "this is a workbook, and the reader of workbooks is not installed.",
-            where=str(path),
-            remedy="Install the extra `excel` (pip install 'tallystick[excel]'), or save the sheet as CSV UTF-8.",
-        ) from None
-    try:
-        return CalamineWorkbook.from_path(path)
-    except (CalamineError, ValueError, TypeError):
-        # The library's own message can quote the content, so it is not passed on.
-        raise ExtractError(
-            "is not a readable workbook.",
-            where=str(path),
-            remedy="If it has a password, save it without one; otherwise save it again as .xlsx.",
-        ) from None
-
-
 def _choose(names: list[str], wanted: str | None, source: str) -> int:
     if wanted is None:
         return 0
@@ -42,6 +22,31 @@ def _choose(names: list[str], wanted: str | None, source: str) -> int:
             remedy="Correct `sheet` in mapping.yaml; capitals count.",
         )
     return names.index(wanted)
+
+
+def _cells(path: Path, sheet: str | None) -> tuple[list[list[Any]], int, int]:
+    """Return the rows of the sheet, its place from 1, and how many sheets there are."""
+    try:
+        from python_calamine import CalamineError, CalamineWorkbook
+    except ImportError:
+        raise ExtractError(
+            "this is a workbook, and the reader of workbooks is not installed.",
+            where=str(path),
+            remedy="Install the extra `excel` (pip install 'tallystick[excel]'), or save the sheet as CSV UTF-8.",
+        ) from None
+    try:
+        workbook = CalamineWorkbook.from_path(path)
+        names = list(workbook.sheet_names)
+        place = _choose(names, sheet, str(path))
+        rows = workbook.get_sheet_by_index(place).to_python(skip_empty_area=True) if names else []
+    except (CalamineError, ValueError, TypeError):
+        # The library's own message can quote the content, so it is not passed on.
+        raise ExtractError(
+            "is not a readable workbook.",
+            where=str(path),
+            remedy="If it has a password, save it without one; otherwise save it again as .xlsx.",
+        ) from None
+    return rows, place + 1, len(names)
 
 
 def read_workbook(path: Path, *, sheet: str | None = None) -> Source:
@@ -57,10 +62,7 @@ def read_workbook(path: Path, *, sheet: str | None = None) -> Source:
     """
     source = str(path)
     path.open("rb").close()  # so that a missing file is told like any other
-    workbook = _open(path)
-    names = list(workbook.sheet_names)
-    place = _choose(names, sheet, source)
-    rows = workbook.get_sheet_by_index(place).to_python(skip_empty_area=True) if names else []
+    rows, place, sheets = _cells(path, sheet)
     filled = [row for row in rows if any(cell not in {"", None} for cell in row)]
     if not filled:
         raise ExtractError(
@@ -70,6 +72,6 @@ def read_workbook(path: Path, *, sheet: str | None = None) -> Source:
     refuse_repeated(headers, source)
     return Source(
         table=text_table(headers, filled[1:], source),
-        read_as=f"Excel, sheet {place + 1} of {len(names)}",
+        read_as=f"Excel, sheet {place} of {sheets}",
         first_row=2,
     )

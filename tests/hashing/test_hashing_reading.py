@@ -221,6 +221,11 @@ def test_what_only_pretends_to_be_a_workbook(tmp_path: Path) -> None:
     pytest.importorskip("python_calamine")
     (tmp_path / "x.xlsx").write_text(f"ref,surname\n1,{CANARY}\n")
     assert "not a readable workbook" in refused(tmp_path / "x.xlsx")
+    whole = workbook(tmp_path / "whole.xlsx", SHEET)
+    with zipfile.ZipFile(whole) as archive, zipfile.ZipFile(tmp_path / "broken.xlsx", "w") as broken:
+        for name in archive.namelist():
+            broken.writestr(name, archive.read(name).replace(b"<row>", f'<row r="{CANARY}'.encode()))
+    assert "not a readable workbook" in refused(tmp_path / "broken.xlsx")
     assert "ending .xlsx" in refused(workbook(tmp_path / "x.csv", SHEET))
     assert "cannot be read" in refused(tmp_path / "none.xlsx")
 
