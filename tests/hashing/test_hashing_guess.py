@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import date
+from datetime import date, datetime
 from pathlib import Path
 
 import pyarrow as pa
@@ -110,9 +110,16 @@ def test_the_likeliest_of_several_headers_is_taken(tmp_path: Path) -> None:
     st.lists(st.dates(date(1930, 1, 1), date(2025, 1, 1)), min_size=1, max_size=30),
 )
 def test_date_formats(form: str, days: list[date]) -> None:
-    """The format that wrote a column is among those that read it, or one that reads the column alike."""
-    formats, _ = guess_formats([f"{day:{form}}" for day in days])
-    assert formats == (form,)
+    """One format is found, and it reads back every day that was written (May is written alike in two formats)."""
+    texts = [f"{day:{form}}" for day in days]
+    formats, _ = guess_formats(texts)
+    assert len(formats) == 1
+    assert [datetime.strptime(text, formats[0]).date() for text in texts] == days
+
+
+def test_months_in_full() -> None:
+    """A month whose name is longer than its short form settles the format."""
+    assert guess_formats(["01 May 2000", "02 June 2000"]) == (("%d %B %Y",), False)
 
 
 def test_month_first_and_undecided_dates() -> None:
