@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from functools import cache
 from typing import Any
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
-
+from governance.report import page_environment
 from governance.summary import percent
 
 
@@ -108,17 +106,6 @@ def profile_text(figures: Mapping[str, Any]) -> str:
     return "\n".join(lines)
 
 
-@cache
-def _environment() -> Environment:
-    return Environment(
-        loader=PackageLoader("governance", "templates"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-
-
 def profile_html(figures: Mapping[str, Any]) -> str:
     """Return the report as one HTML page that loads nothing from elsewhere.
 
@@ -126,7 +113,7 @@ def profile_html(figures: Mapping[str, Any]) -> str:
         figures: The JSON object of `tallystick profile --json`.
     """
     return (
-        _environment()
+        page_environment()
         .get_template("profile.html.j2")
         .render(f=figures, rows=max(figures["rows"], 1), findings=findings(figures), pct=percent)
     )

@@ -12,7 +12,8 @@ from governance.summary import percent, privacy_sentence
 
 
 @cache
-def _environment() -> Environment:
+def page_environment() -> Environment:
+    """Return the Jinja environment of all pages: everything is escaped, and a missing name is an error."""
     return Environment(
         loader=PackageLoader("governance", "templates"),
         autoescape=True,
@@ -31,7 +32,7 @@ def rehearsal_html(figures: Mapping[str, Any], agreement: Mapping[str, Any]) -> 
     """
     stages = figures["stages"]
     return (
-        _environment()
+        page_environment()
         .get_template("rehearsal.html.j2")
         .render(
             f=figures,
