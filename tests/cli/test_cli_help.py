@@ -17,7 +17,10 @@ ROOT = Path(__file__).parents[2]
 def _commands(
     group: click.Group, path: tuple[str, ...] = ()
 ) -> Iterator[tuple[tuple[str, ...], click.Command]]:
-    for name, command in group.commands.items():
+    context = click.Context(group)
+    for name in group.list_commands(context):
+        command = group.get_command(context, name)
+        assert command is not None, (path, name)
         if isinstance(command, click.Group):
             yield from _commands(command, (*path, name))
         else:

@@ -1,0 +1,154 @@
+"""`seal` and `open`: make a package for the linkage unit, and read its return."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from pathlib import Path
+
+import click
+
+from hashing.commands.options import agency_options, query_options, rejects_option, show_profile, source_of
+from schemas.terminal import DAY, FILE, announcing, emit, json_option, out_option, passphrase
+
+
+@click.command()
+@click.argument("extract", type=FILE, required=False)
+@agency_options
+@query_options
+@click.option(
+    "--run", "run_id", required=True, help="Id of the run, the same at every agency, new for each run."
+)
+@out_option("Package to create for the linkage unit, for example police.tally.")
+@click.option(
+    "--crosswalk", type=FILE, required=True, help="File to create that stays with you until you open."
+)
+@click.option("--as-of", type=DAY, help="Last day of the window [default: the day of your latest contact].")
+@rejects_option
+@click.option("--dry-run", is_flag=True, help="Make nothing, need no passphrase: report on the extract only.")
+@json_option
+def seal(
+    extract: Path | None,
+    agreement_file: Path,
+    key_file: Path,
+    secret_file: Path,
+    mapping_file: Path | None,
+    sql: str | None,
+    connection_env: str | None,
+    connection_file: Path | None,
+    run_id: str,
+    out: Path,
+    crosswalk: Path,
+    as_of: datetime | None,
+    rejects: Path | None,
+    dry_run: bool,
+    as_json: bool,
+) -> None:
+    """At the agency: normalise, hash and tokenise EXTRACT into a sealed package for the linkage unit.
+
+    \b
+    Example:  tallystick seal police.csv --agreement agreement.yaml --key police.key \\
+                  --secret police.secret --run 2026-11 --out police.tally --crosswalk police.crosswalk
+
+    With --dry-run at its end, the same call makes nothing and reports on the quality of the extract.
+    """
+    from governance.summary import seal_text
+    from hashing.ceremony import load_secret
+    from hashing.workflow import rehearse_seal, seal_extract
+    from schemas.identity import load_identity, load_public
+
+    source = source_of(extract, sql, connection_env, connection_file)
+    if dry_run:
+        profile = rehearse_seal(
+            source,
+            agreement_file=agreement_file,
+            mapping_file=mapping_file,
+            agency=load_public(key_file).party,
+            out=out,
+            crosswalk=crosswalk,
+            now=datetime.now(UTC),
+            rejects=rejects,
+        )
+        show_profile(profile, html=None, as_json=as_json)
+        return
+    words = passphrase("your key files")
+    with announcing() as announce:
+        report = seal_extract(
+            source,
+            agreement_file=agreement_file,
+            mapping_file=mapping_file,
+            identity=load_identity(key_file, words),
+            secret=load_secret(secret_file, words),
+            run_id=run_id,
+            out=out,
+            crosswalk=crosswalk,
+            now=datetime.now(UTC),
+            as_of=as_of.date() if as_of else None,
+            rejects=rejects,
+            announce=announce,
+        )
+    if as_json:
+        emit(report)
+    else:
+        click.echo(f"{report['source']}: read as {report['read_as']}.")
+        click.echo(seal_text(report))
+        click.echo(f"\nSend {out} to the linkage unit. Keep {crosswalk}: you need it to open the return.")
+
+
+@click.command("open")
+@click.argument("package", type=FILE)
+@click.option("--extract", type=FILE, help="Your extract, to show your own names.")
+@agency_options
+@query_options
+@click.option("--crosswalk", type=FILE, required=True, help="The crosswalk that `seal` left with you.")
+@out_option("CSV file to create with your own people, named again.")
+@json_option
+def open_command(
+    package: Path,
+    extract: Path | None,
+    agreement_file: Path,
+    key_file: Path,
+    secret_file: Path,
+    mapping_file: Path | None,
+    sql: str | None,
+    connection_env: str | None,
+    connection_file: Path | None,
+    crosswalk: Path,
+    out: Path,
+    as_json: bool,
+) -> None:
+    """At the agency: open a return and put your own names beside what the other agencies know.
+
+    \b
+    Example:  tallystick open run/returns/police.tally --extract police.csv --agreement agreement.yaml \\
+                  --key police.key --secret police.secret --crosswalk police.crosswalk --out results.csv
+    """
+    from hashing.ceremony import load_secret
+    from hashing.workflow import open_to_csv
+    from schemas.identity import load_identity
+
+    source = source_of(extract, sql, connection_env, connection_file)
+    words = passphrase("your key files")
+    opened = open_to_csv(
+        package,
+        extract=source,
+        agreement_file=agreement_file,
+        mapping_file=mapping_file,
+        identity=load_identity(key_file, words),
+        secret=load_secret(secret_file, words),
+        crosswalk=crosswalk,
+        out=out,
+    )
+    if as_json:
+        emit(
+            {
+                "people": opened.people,
+                "rows": opened.table.num_rows,
+                "as_of": opened.as_of,
+                "run": opened.run_id,
+            }
+        )
+    else:
+        click.echo(
+            f"{opened.people:,} of your people were in contact with several agencies in the {opened.months} months "
+            f"up to {opened.as_of}. Who, with whom and whom to ring: {out}"
+        )

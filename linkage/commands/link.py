@@ -1,0 +1,75 @@
+"""`link`: link the packages of a run."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from pathlib import Path
+
+import click
+
+from schemas.terminal import (
+    DAY,
+    FILE,
+    FOLDER,
+    agreement_option,
+    announced,
+    announcing,
+    emit,
+    json_option,
+    passphrase,
+)
+
+
+@click.command("link")
+@click.argument("packages", type=FILE, nargs=-1, required=True)
+@agreement_option()
+@click.option("key_file", "--key", type=FILE, required=True, help="The linkage unit's key file.")
+@click.option("--run", "run_id", help="Id of the run [default: that of the first package].")
+@click.option("--as-of", type=DAY, help="Last day of the window [default: the day of the latest contact].")
+@click.option(
+    "--register", type=FILE, help="Register of packages already taken in; keeps replays out across runs."
+)
+@click.option("--out", type=FOLDER, required=True, help="Run folder to create.")
+@json_option
+def link_command(
+    packages: tuple[Path, ...],
+    agreement_file: Path,
+    key_file: Path,
+    run_id: str | None,
+    as_of: datetime | None,
+    register: Path | None,
+    out: Path,
+    as_json: bool,
+) -> None:
+    """At the linkage unit: link sealed packages and write one return for each agency. Needs no linkage secret.
+
+    \b
+    Example:  tallystick link *.tally --agreement agreement.yaml --key unit.key --out run
+    """
+    from governance.agreement import load_agreement
+    from governance.summary import run_text
+    from linkage.run import link, summary_of
+    from schemas.identity import load_identity
+    from schemas.policies import ReplayGuard
+
+    agreed = load_agreement(agreement_file, today=datetime.now(UTC).date())
+    identity = load_identity(key_file, passphrase("the unit's key file"))
+    with announcing() as announce:
+        result = link(
+            packages,
+            out,
+            agreement=agreed,
+            unit=identity,
+            known=agreed.identities,
+            created_at=datetime.now(UTC),
+            as_of=as_of.date() if as_of else None,
+            run_id=run_id,
+            guard=ReplayGuard(register),
+            stage=announced(announce),
+        )
+    figures = summary_of(result, agreed)
+    if as_json:
+        emit(figures)
+    else:
+        click.echo(run_text(figures))
+        click.echo(f"\nSend each agency its own file in {out / 'returns'}.")

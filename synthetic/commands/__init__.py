@@ -1,0 +1,1 @@
+"""Commands that play all roles on one machine."""
