@@ -224,3 +224,34 @@ class LinkageError(TallystickError):
 
 class UntrainedLevel(LinkageError):
     """A comparison level has no m or u probability, and no prior was given for it."""
+
+
+# --- audit log and life cycle -----------------------------------------------------------------------------
+
+
+class AuditError(TallystickError):
+    """The audit log cannot be written or read, or something in it does not hold."""
+
+
+class AuditIncomplete(InputError):
+    """An access that has to be recorded does not say who, for whom, for what or why."""
+
+
+class LogAltered(AuditError):
+    """The log is not what it was: entries were edited, cut off, moved, or the log was forked."""
+
+
+class LogTruncated(LogAltered):
+    """Entries that the log held are gone."""
+
+
+class ProofInvalid(AuditError):
+    """A proof does not show what it claims."""
+
+
+class CheckpointInvalid(AuditError):
+    """A checkpoint is not well formed, or is not signed by a key of its organisation."""
+
+
+class ErasureError(TallystickError):
+    """An erasure cannot be done, or something of the subject is still there after it."""

@@ -1,0 +1,1 @@
+"""The audit log: append-only entries under a Merkle tree, with signed checkpoints that other parties keep."""
