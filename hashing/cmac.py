@@ -1,8 +1,8 @@
 """AES-CMAC in batches: NIST SP 800-38B over many messages of whole blocks at once.
 
-Messages here are always a whole number of 16-byte blocks, so the last block is masked with subkey K1 and no
-padding is needed (SP 800-38B, section 6.2). One ECB call encrypts a whole column of blocks; ECB serves only as
-the raw block cipher inside the CMAC chaining.
+Messages of tokens are a whole number of 16-byte blocks, so their last block is masked with subkey K1; texts of any
+length are padded and masked with K2 where they end inside a block (SP 800-38B, section 6.2). One ECB call encrypts a
+whole column of blocks; ECB serves only as the raw block cipher inside the CMAC chaining.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
+import pyarrow as pa
 from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
 from numpy.typing import NDArray
 
@@ -34,6 +35,37 @@ def as_blocks(data: bytes) -> Blocks:
     return np.frombuffer(data, dtype=np.uint64).reshape(-1, 2)
 
 
+_TEXT_BYTES = 1 << 22
+"""Bytes of texts that are padded at a time."""
+
+
+def _bytes_of(texts: pa.StringArray) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.uint8]]:
+    """Return the length and start of each text, and the bytes that they lie in."""
+    _, ends, content = texts.buffers()
+    offsets = np.frombuffer(ends, dtype=np.int32, count=len(texts) + 1, offset=4 * texts.offset).astype(
+        np.int64
+    )
+    data = np.frombuffer(content, dtype=np.uint8) if content is not None else np.zeros(0, dtype=np.uint8)
+    return np.diff(offsets), offsets[:-1], data
+
+
+def _pieces(rows: NDArray[np.int64], size: int) -> list[NDArray[np.int64]]:
+    step = max(size, 1)
+    return [rows[start : start + step] for start in range(0, len(rows), step)]
+
+
+def _padded(
+    data: NDArray[np.uint8], starts: NDArray[np.int64], sizes: NDArray[np.int64], *, width: int
+) -> NDArray[np.uint64]:
+    """Return texts as blocks, shape (n, width / 16, 2): the text, a bit 1 and zeros, unless it fills them."""
+    place = np.arange(width)
+    inside = place < sizes[:, None]
+    at = np.minimum(starts[:, None] + place, max(len(data) - 1, 0))
+    padded = np.where(inside, data[at] if len(data) else 0, 0).astype(np.uint8, copy=False)
+    padded[place == sizes[:, None]] = 0x80
+    return padded.view(np.uint64).reshape(len(starts), width // _BLOCK, 2)
+
+
 class BatchCmac:
     """AES-CMAC under one key.
 
@@ -44,12 +76,21 @@ class BatchCmac:
         ValueError: The key has another length.
     """
 
-    __slots__ = ("_encryptor", "_k1")
+    __slots__ = ("_cipher", "_encryptor", "_k1", "_k2")
 
     def __init__(self, key: bytes) -> None:
-        self._encryptor = Cipher(algorithms.AES(key), modes.ECB()).encryptor()  # noqa: S305
+        self._cipher = Cipher(algorithms.AES(key), modes.ECB())  # noqa: S305
+        self._encryptor = self._cipher.encryptor()
         zero = self.encrypt(np.zeros((1, 2), dtype=np.uint64)).tobytes()
         self._k1 = as_blocks(_double(zero))
+        self._k2 = as_blocks(_double(_double(zero)))
+
+    def for_thread(self) -> BatchCmac:
+        """Return the same CMAC with a cipher context of its own: one context serves one thread at a time."""
+        other = object.__new__(BatchCmac)
+        other._cipher, other._k1, other._k2 = self._cipher, self._k1, self._k2
+        other._encryptor = self._cipher.encryptor()
+        return other
 
     def __repr__(self) -> str:
         return "BatchCmac(key hidden)"
@@ -63,6 +104,36 @@ class BatchCmac:
         if size:
             self._encryptor.update_into(source.view(np.uint8).reshape(-1).data, out.data)
         return out[:size].view(np.uint64).reshape(-1, 2)
+
+    @property
+    def last_mask(self) -> Blocks:
+        """The subkey K1, shape (1, 2): what a last block that is whole is masked with."""
+        return self._k1
+
+    def encrypt_into(self, source: Blocks, out: NDArray[np.uint8]) -> Blocks:
+        """Encrypt contiguous blocks into `out`, which has 15 bytes more than they; return the view of the result."""
+        size = source.nbytes
+        self._encryptor.update_into(source.view(np.uint8).reshape(-1).data, out.data)
+        return out[:size].view(np.uint64).reshape(-1, 2)
+
+    def mac_texts(self, texts: pa.StringArray) -> Blocks:
+        """Return the CMAC of each text's UTF-8 bytes, shape (n, 2).
+
+        Args:
+            texts: n texts, no nulls.
+        """
+        sizes, starts, data = _bytes_of(texts)
+        macs = np.empty((len(texts), 2), dtype=np.uint64)
+        blocks = np.maximum(1, -(-sizes // _BLOCK))
+        for count in np.unique(blocks).tolist():
+            for group in _pieces(np.flatnonzero(blocks == count), _TEXT_BYTES // (count * _BLOCK)):
+                padded = _padded(data, starts[group], sizes[group], width=count * _BLOCK)
+                message = [np.ascontiguousarray(padded[:, n]) for n in range(count)]
+                whole = (sizes[group] == count * _BLOCK)[:, None]
+                message[-1] ^= np.where(whole, self._k1, self._k2)
+                state = self.prefix(message[:-1], rows=len(group))
+                macs[group] = self.encrypt(state ^ message[-1])
+        return macs
 
     def mac(self, message: Sequence[Blocks]) -> Blocks:
         """Return the CMAC of n messages at once, shape (n, 2).

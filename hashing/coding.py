@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 import pyarrow as pa
@@ -28,6 +29,54 @@ class Coded:
     def take(self, rows: NDArray[np.int64]) -> Coded:
         """Return the column of `rows` only, over the same values."""
         return Coded(codes=self.codes[rows], values=self.values)
+
+
+class Column(Protocol):
+    """A column of values, by code: plain (`Coded`), derived from another (`Mapped`), or made of two."""
+
+    @property
+    def codes(self) -> Codes:
+        """Shape (rows,), int32; -1 where the value is missing."""
+
+    @property
+    def values(self) -> pa.StringArray:
+        """Distinct values, no nulls; `codes` index it."""
+
+    def take(self, rows: NDArray[np.int64]) -> Column:
+        """Return the column of `rows` only."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Mapped:
+    """A column that is a function of another: rows hold the codes of the other one, so no memory is needed a row.
+
+    Attributes:
+        source: Shape (rows,), int32: codes of the column it derives from, -1 where that is missing.
+        table: Shape (distinct values of the source + 1,), int32: their codes here; the last entry, -1, stands for a
+            missing source.
+        values: Distinct values here, no nulls.
+    """
+
+    source: Codes
+    table: Codes
+    values: pa.StringArray
+
+    @property
+    def codes(self) -> Codes:
+        """Shape (rows,), int32; -1 where the value is missing."""
+        found: Codes = np.take(self.table, self.source, mode="wrap")  # -1: the last entry
+        return found
+
+    def take(self, rows: NDArray[np.int64]) -> Mapped:
+        """Return the column of `rows` only, over the same values."""
+        return Mapped(source=self.source[rows], table=self.table, values=self.values)
+
+
+def mapped(source: Codes, values: pa.StringArray) -> Mapped:
+    """Return the column whose distinct source values stand for `values` (null: missing)."""
+    target = encode(values)
+    table = np.append(target.codes, np.int32(-1)).astype(np.int32, copy=False)
+    return Mapped(source=source, table=table, values=target.values)
 
 
 def encode(values: pa.StringArray) -> Coded:

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
-from hashing.coding import Coded, combine
+from hashing.coding import Column, combine
 from schemas.scheme import COMPARISONS, FAMILY_LEVELS, Comparison, Pass, closure
 
 COUNTED_ROWS = 60_000
@@ -43,7 +43,7 @@ class PairCounter:
         derived: Derived values by name, codes of equal length.
     """
 
-    def __init__(self, derived: Mapping[str, Coded]) -> None:
+    def __init__(self, derived: Mapping[str, Column]) -> None:
         self._codes = {name: coded.codes for name, coded in derived.items()}
         self.rows = len(next(iter(self._codes.values()))) if self._codes else 0
         self.pairs = self.rows * (self.rows - 1) // 2
@@ -201,16 +201,36 @@ _SAME_PERSON: tuple[tuple[str, ...], ...] = (
 """Two subjects of one agency that agree on all of one of these are taken for one person, recorded twice. Twins do
 not: they share neither forename nor NHS number."""
 
+_IDENTIFYING = frozenset(name for names in _SAME_PERSON for name in names)
 
-def people_rows(derived: Mapping[str, Coded], version_subject: NDArray[np.int32]) -> NDArray[np.int64]:
-    """Return one row a person: of subjects that look like one person recorded twice, only the first."""
-    _, first = np.unique(version_subject, return_index=True)
+
+def _first_versions(version_subject: NDArray[np.int32]) -> NDArray[np.int64]:
+    """Return the first version of each subject, in order of subjects."""
+    first = np.full(int(version_subject.max(initial=-1)) + 1, -1, dtype=np.int64)
+    first[version_subject[::-1]] = np.arange(len(version_subject) - 1, -1, -1)
+    return first[first >= 0]
+
+
+def people_rows(
+    derived: Mapping[str, Column], version_subject: NDArray[np.int32], *, limit: int | None = None
+) -> NDArray[np.int64]:
+    """Return one row a person: of subjects that look like one person recorded twice, only the first.
+
+    Args:
+        derived: Derived values of every version.
+        version_subject: Subject of each version.
+        limit: Look at this many subjects only, drawn by a fixed stride over their (random) numbers.
+    """
+    first = _first_versions(version_subject)
+    if limit is not None and len(first) > limit:
+        first = first[:: -(-len(first) // limit)]
     rows = len(first)
     left, right = [], []
+    held = {name: derived[name].take(first).codes for name in _IDENTIFYING if name in derived}
     for names in _SAME_PERSON:
-        if any(name not in derived for name in names):
+        if any(name not in held for name in names):
             continue
-        codes = [derived[name].codes[first] for name in names]
+        codes = [held[name] for name in names]
         complete = np.flatnonzero(np.all([column >= 0 for column in codes], axis=0))
         if len(complete):
             keys, count = combine([column[complete] for column in codes])
@@ -226,17 +246,13 @@ def people_rows(derived: Mapping[str, Coded], version_subject: NDArray[np.int32]
     return first
 
 
-def independent_rows(derived: Mapping[str, Coded], version_subject: NDArray[np.int32]) -> NDArray[np.int64]:
-    """Return `people_rows`, or a sample of them where there are more than are needed for rates.
+def independent_rows(derived: Mapping[str, Column], version_subject: NDArray[np.int32]) -> NDArray[np.int64]:
+    """Return `people_rows` of a sample of subjects that is large enough for rates.
 
     Duplicates within an agency are true matches; left in, they would be counted as chance agreement and swamp
-    the rates of rare levels and of strong passes.
+    the rates of rare levels and of strong passes. Only duplicates of which both are in the sample matter.
     """
-    first = people_rows(derived, version_subject)
-    if len(first) > COUNTED_ROWS:
-        # A fixed stride over a random numbering is a random sample.
-        first = first[:: -(-len(first) // COUNTED_ROWS)]
-    return first
+    return people_rows(derived, version_subject, limit=COUNTED_ROWS)
 
 
 def pass_pairs(counter: PairCounter, parts: Sequence[str], *, crowded_cell: int) -> float:
@@ -320,7 +336,7 @@ def stranger_pairs(counter: PairCounter, blocking: Pass, *, crowded_cell: int) -
 
 
 def counts_of(
-    derived: Mapping[str, Coded],
+    derived: Mapping[str, Column],
     version_subject: NDArray[np.int32],
     passes: Sequence[Pass],
     *,

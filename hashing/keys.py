@@ -6,27 +6,27 @@ that a threshold or OPRF key service can later stand where `RunKeys` stands.
 
 from __future__ import annotations
 
-import hmac
-from collections.abc import Sequence
 from typing import Protocol
 
-import numpy as np
+import pyarrow as pa
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF, HKDFExpand
 
-from hashing.cmac import BatchCmac, Blocks, as_blocks
+from hashing.cmac import BatchCmac, Blocks
 from schemas.labels import encode
 from schemas.scheme import Pass
 
 _LABEL = "tallystick/block-sealed/v1/"
-_DIGEST_BYTES = 16
 
 
 class TokenKeys(Protocol):
     """What sealing needs of the keys of a run."""
 
-    def digests(self, name: str, values: Sequence[str]) -> Blocks:
-        """Return V_f(x), 128 bits of HMAC-SHA-256, for each value of the derived value `name`; shape (n, 2)."""
+    def digests(self, name: str, values: pa.StringArray) -> Blocks:
+        """Return V_f(x), the CMAC under the field key, for each value of the derived value `name`; shape (n, 2)."""
+
+    def name_set(self) -> tuple[BatchCmac, BatchCmac]:
+        """Return the CMACs of a name set: of each of its two names, and of the two together."""
 
     def block_secret(self, blocking: Pass) -> BatchCmac:
         """Return the CMAC under K_p, which makes block secrets."""
@@ -63,11 +63,13 @@ class RunKeys:
         info = encode(_LABEL + label, *(part.encode() for part in parts))
         return HKDFExpand(algorithm=hashes.SHA256(), length=length, info=info).derive(self._key)
 
-    def digests(self, name: str, values: Sequence[str]) -> Blocks:
+    def digests(self, name: str, values: pa.StringArray) -> Blocks:
         """Return V_f(x) for each of `values`; see `TokenKeys.digests`."""
-        key = self._expand("field", name)
-        joined = b"".join(hmac.digest(key, value.encode(), "sha256")[:_DIGEST_BYTES] for value in values)
-        return as_blocks(joined) if joined else np.empty((0, 2), dtype=np.uint64)
+        return BatchCmac(self._expand("field", name)).mac_texts(values)
+
+    def name_set(self) -> tuple[BatchCmac, BatchCmac]:
+        """Return the two CMACs of a name set; see `TokenKeys.name_set`."""
+        return BatchCmac(self._expand("name-of-set")), BatchCmac(self._expand("field", "name_set"))
 
     def block_secret(self, blocking: Pass) -> BatchCmac:
         """Return the CMAC under K_p."""

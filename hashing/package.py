@@ -26,7 +26,7 @@ from hashing.subjects import NO_DAY, Contacts, Quality, Subjects
 from schemas.container import write_package
 from schemas.identity import PrivateIdentity, PublicIdentity
 from schemas.labels import encode
-from schemas.payload import CONTACTS, LEADS, VERSIONS, pass_part
+from schemas.payload import CONTACTS, LEADS, VERSIONS, pass_part, pass_schema
 from schemas.scheme import SCHEME
 from schemas.tables import ARROW_STREAM, arrow_stream
 
@@ -230,12 +230,12 @@ def seal_subjects(
             reports.append(
                 PassReport(
                     name=made.blocking.name,
-                    sealed=made.table.num_rows,
+                    sealed=made.sealed,
                     incomplete=made.incomplete,
                     crowded=made.crowded,
                 )
             )
-            yield pass_part(index), ARROW_STREAM, arrow_stream(made.table.schema, iter([made.table]))
+            yield pass_part(index), ARROW_STREAM, arrow_stream(pass_schema(made.blocking), made.batches)
             if progress is not None:
                 progress(index + 1, len(agreement.passes))
         yield "contacts", ARROW_STREAM, arrow_stream(CONTACTS, iter([_contacts_batch(sent)]))

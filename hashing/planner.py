@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from governance.agreement import Budget
-from hashing.coding import Coded
+from hashing.coding import Column
 from hashing.counts import PairCounter, independent_rows, stranger_pairs
 from hashing.derive import derive
 from hashing.perturb import ERRORS, perturb
@@ -177,7 +177,7 @@ def simulated_hits(
     return hits
 
 
-def _equal(left: Coded | None, right: Coded | None, rows: int) -> NDArray[np.bool_]:
+def _equal(left: Column | None, right: Column | None, rows: int) -> NDArray[np.bool_]:
     if left is None or right is None:
         return np.zeros(rows, dtype=bool)
     index = {text: code for code, text in enumerate(left.values.to_pylist())}

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from governance.agreement import Agreement
 from governance.draft import DEFAULT_PASSES
-from hashing.coding import Coded
+from hashing.coding import Column
 from hashing.counts import people_rows
 from hashing.derive import derive
 from hashing.extract import Extract, read_extract
@@ -113,7 +113,7 @@ def _day(days: int) -> str:
     return (date(1970, 1, 1) + timedelta(days=days)).isoformat()
 
 
-def _members(derived: Mapping[str, Coded], subjects: Subjects, passes: Sequence[Pass]) -> NDArray[np.bool_]:
+def _members(derived: Mapping[str, Column], subjects: Subjects, passes: Sequence[Pass]) -> NDArray[np.bool_]:
     """Return, shape (subjects, passes), which subjects have a version that holds all parts of a pass."""
     member = np.zeros((subjects.count, len(passes)), dtype=bool)
     for place, blocking in enumerate(passes):

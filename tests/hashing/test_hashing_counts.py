@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from sealing_builders import LIMITS, person, subjects_of
 
 from hashing import counts as counting
-from hashing.coding import Coded, combine, encode, factorize, recode
+from hashing.coding import Coded, Column, combine, encode, factorize, recode
 from hashing.counts import (
     PairCounter,
     counts_of,
@@ -33,7 +33,7 @@ people = st.lists(st.tuples(*(st.integers(0, limit) for limit in LIMITS)), min_s
 few = settings(max_examples=25, deadline=None)
 
 
-def derived_of(choices: Sequence[Sequence[int]]) -> tuple[dict[str, Coded], np.ndarray]:
+def derived_of(choices: Sequence[Sequence[int]]) -> tuple[dict[str, Column], np.ndarray]:
     """Derive rows, the first of which is complete so that something is usable."""
     rows = [person("first", [0] * len(LIMITS)), *(person(f"r{n}", c) for n, c in enumerate(choices))]
     subjects = subjects_of(rows)
@@ -43,7 +43,7 @@ def derived_of(choices: Sequence[Sequence[int]]) -> tuple[dict[str, Coded], np.n
 Texts = Mapping[str, list[str | None]]
 
 
-def texts_of(derived: Mapping[str, Coded]) -> Texts:
+def texts_of(derived: Mapping[str, Column]) -> Texts:
     """The columns as plain texts."""
     return {
         name: coded.values.take(pa.array(coded.codes, mask=coded.codes < 0)).to_pylist()

@@ -6,6 +6,7 @@ import hashlib
 import hmac
 from itertools import combinations
 
+import pyarrow as pa
 import pytest
 from cryptography.hazmat.primitives.ciphers import algorithms
 from cryptography.hazmat.primitives.cmac import CMAC
@@ -40,6 +41,13 @@ def plain_expand(prk: bytes, info: bytes, length: int) -> bytes:
 def plain_hkdf(key: bytes, salt: bytes, info: bytes, length: int) -> bytes:
     """HKDF from its definition (RFC 5869, section 2)."""
     return plain_expand(plain_hmac(salt or bytes(32), key), info, length)
+
+
+def plain_cmac(key: bytes, message: bytes) -> bytes:
+    """AES-CMAC by the cryptography package."""
+    mac = CMAC(algorithms.AES(key))
+    mac.update(message)
+    return mac.finalize()
 
 
 def info(label: str, *parts: str) -> bytes:
@@ -113,11 +121,13 @@ def test_hkdf_examples(key: str, salt: str, info: str, expected: str) -> None:
 def test_digests_follow_the_specification(
     secret: bytes, agreement: str, run: str, name: str, values: list[str]
 ) -> None:
-    """V_f(x) is the first half of HMAC-SHA-256 under the key of agreement, run and derived value."""
+    """V_f(x) is the CMAC of x under the key of agreement, run and derived value."""
     key = plain_expand(run_key(secret, agreement, run), info("field", name), 32)
-    found = RunKeys(secret=secret, agreement_digest=agreement, run_id=run).digests(name, values)
+    found = RunKeys(secret=secret, agreement_digest=agreement, run_id=run).digests(
+        name, pa.array(values, pa.string())
+    )
     assert found.shape == (len(values), 2)
-    assert found.tobytes() == b"".join(plain_hmac(key, value.encode())[:16] for value in values)
+    assert found.tobytes() == b"".join(plain_cmac(key, value.encode()) for value in values)
 
 
 @pytest.mark.parametrize(
@@ -143,11 +153,12 @@ def test_other_keys_follow_the_specification() -> None:
 
 def _everything(keys: RunKeys) -> dict[str, bytes]:
     message = as_blocks(bytes(16))
-    made = {f"digest {name}": keys.digests(name, ["SMITH"]).tobytes() for name in DERIVED}
+    made = {f"digest {name}": keys.digests(name, pa.array(["SMITH"])).tobytes() for name in DERIVED}
     for text in ("dob+surname", "dob+forename", "surname+dob"):
         blocking = parse_pass(text)
         for method in ("block_secret", "block_id", "comparison"):
             made[f"{method} {text}"] = getattr(keys, method)(blocking).mac([message]).tobytes()
+    made |= {f"name set {n}": cmac.mac([message]).tobytes() for n, cmac in enumerate(keys.name_set())}
     made["check"] = bytes.fromhex(keys.key_check())
     made["display"] = keys.display_key()[:16]
     return made

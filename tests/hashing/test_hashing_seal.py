@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import io
 from collections import Counter
+from dataclasses import dataclass
 from itertools import combinations
 
 import numpy as np
@@ -14,15 +15,25 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sealing_builders import LIMITS, person, subjects_of
 
-from hashing.coding import Coded
+from hashing.coding import Column
 from hashing.derive import derive, rarity, with_rarity
 from hashing.keys import RunKeys
 from hashing.package import shuffle
-from hashing.seal import PassTable, seal
+from hashing.seal import SLICE_ROWS, roomy, seal
 from schemas.payload import pass_schema
 from schemas.scheme import DERIVED, TOKENS, Pass, column, parse_pass
 
 PASSES = tuple(map(parse_pass, ("dob+surname.phonetic", "postcode.district+sex", "name_set", "nhs_number")))
+
+
+@dataclass(frozen=True)
+class PassTable:
+    """A sealed pass, read whole."""
+
+    blocking: Pass
+    table: pa.Table
+    incomplete: int
+    crowded: int
 
 
 def keys_of(*, secret: bytes = bytes(32), agreement: str = "sha256:aa", run: str = "2026-06") -> RunKeys:
@@ -31,23 +42,26 @@ def keys_of(*, secret: bytes = bytes(32), agreement: str = "sha256:aa", run: str
 
 
 def sealed(
-    derived: dict[str, Coded],
+    derived: dict[str, Column],
     *,
     keys: RunKeys | None = None,
     passes: tuple[Pass, ...] = PASSES,
     crowded: int = 99,
 ) -> list[PassTable]:
     """Seal with the system's randomness."""
-    return list(seal(derived, passes, keys or keys_of(), crowded_cell=crowded))
+    return [
+        PassTable(made.blocking, made.table(), made.incomplete, made.crowded)
+        for made in seal(derived, passes, keys or keys_of(), crowded_cell=crowded)
+    ]
 
 
-def derived_of(choices: list[tuple[int, ...]]) -> dict[str, Coded]:
+def derived_of(choices: list[tuple[int, ...]]) -> dict[str, Column]:
     """Derive some rows, the first of which is complete."""
     rows = [person("first", [0] * len(LIMITS)), *(person(f"r{n}", c) for n, c in enumerate(choices))]
     return derive(subjects_of(rows))
 
 
-def texts(coded: Coded) -> list[str | None]:
+def texts(coded: Column) -> list[str | None]:
     """A coded column as plain texts."""
     return coded.values.take(pa.array(coded.codes, mask=coded.codes < 0)).to_pylist()
 
@@ -185,7 +199,8 @@ def test_rarity_tokens_are_random_outside_the_class() -> None:
     ]
     rows.append({"ref": "rare", "surname": "Quillfeather", "dob": "1990-03-04", "postcode": "LS6 3AB"})
     derived = derive(subjects_of(rows))
-    member = rarity(derived["surname.exact"])["rare"]
+    exact = derived["surname.exact"]
+    member = rarity(exact)["rare"][exact.codes]
     assert member.tolist() == [False] * 12 + [True]
     passes = (parse_pass("dob+postcode"),)
     asked: list[int] = []
@@ -194,10 +209,12 @@ def test_rarity_tokens_are_random_outside_the_class() -> None:
         asked.append(size)
         return bytes(range(size))
 
-    (quiet,) = seal(derived, passes, keys_of(), crowded_cell=99, random_bytes=noise)
-    tokens = np.array(quiet.table.column("surname_rare").to_pylist(), dtype="<u2")
+    (quiet,) = (
+        made.table() for made in seal(derived, passes, keys_of(), crowded_cell=99, random_bytes=noise)
+    )
+    tokens = np.array(quiet.column("surname_rare").to_pylist(), dtype="<u2")
     assert tokens[:12].tobytes() == bytes(range(24))
-    assert asked == [24, 24]  # rare and mid, two bytes for each of twelve
+    assert asked == [26, 26]  # rare and mid, two bytes for each of thirteen
     (first,), (second,) = sealed(derived, passes=passes), sealed(derived, passes=passes)
     left, right = (t.table.column("surname_rare").to_pylist() for t in (first, second))
     assert left[12] == right[12] == tokens[12]
@@ -219,12 +236,13 @@ def test_no_value_and_no_plain_hash_is_in_the_bytes() -> None:
     stream = io.BytesIO()
     for made in sealed(derived):
         with pa.ipc.new_stream(stream, made.table.schema) as writer:
-            writer.write_batch(made.table)
+            writer.write_table(made.table)
     content = stream.getvalue()
     found = []
     for name, coded in derived.items():
         values = [text for text in coded.values.to_pylist() if len(text) >= 6]
-        for text, keyed in zip(values, keys_of().digests(name, values), strict=True):
+        digests = keys_of().digests(name, pa.array(values, pa.string()))
+        for text, keyed in zip(values, digests, strict=True):
             forms = [text.encode(), text.lower().encode(), text.encode("utf-16-le"), keyed.tobytes()[:8]]
             forms += [
                 hashlib.new(kind, text.encode()).digest()[:8] for kind in ("md5", "sha1", "sha256", "sha512")
@@ -283,3 +301,31 @@ def test_every_token_is_asked_for_by_a_comparison() -> None:
     derived = derived_of(MANY)
     shipped = {name for made in sealed(derived) for name in made.blocking.tokens}
     assert shipped <= set(TOKENS)
+
+
+@settings(max_examples=50, deadline=None)
+@given(st.lists(st.integers(-3, 12), max_size=80), st.integers(1, 6), st.integers(0, 2**62))
+def test_crowded_cells_are_counted_exactly(cells: list[int], limit: int, spread: int) -> None:
+    """A block id is kept exactly when it occurs at most as often as allowed, whatever bucket it falls in."""
+    ids = np.array([cell * spread + (cell << 20) for cell in cells], dtype=np.int64)
+    size = Counter(ids.tolist())
+    assert roomy(ids, limit).tolist() == [size[number] <= limit for number in ids.tolist()]
+
+
+def test_slices_and_batches_do_not_show(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Rows sealed in many small slices and batches by two threads are those sealed in one."""
+    derived = derived_of(MANY)
+
+    def nothing(size: int) -> bytes:
+        return bytes(size)
+
+    def tables() -> list[pa.Table]:
+        return [m.table() for m in seal(derived, PASSES, keys_of(), crowded_cell=99, random_bytes=nothing)]
+
+    whole = tables()
+    assert len(MANY) < SLICE_ROWS
+    monkeypatch.setattr("hashing.seal.SLICE_ROWS", 3)
+    monkeypatch.setattr("hashing.seal.BATCH_ROWS", 7)
+    for one, many in zip(whole, tables(), strict=True):
+        assert many.column(0).num_chunks > 1 or one.num_rows <= 7
+        assert one.equals(many.combine_chunks())

@@ -16,7 +16,8 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from hashing.coding import Coded
+from hashing.cmac import Blocks
+from hashing.coding import Column
 from hashing.derive import derive, rarity
 from hashing.extract import Extract
 from hashing.keys import RunKeys
@@ -58,11 +59,11 @@ def counting_bytes(size: int) -> bytes:
     return bytes(n % 256 for n in range(size))
 
 
-def _texts(coded: Coded) -> list[str | None]:
+def _texts(coded: Column) -> list[str | None]:
     return coded.values.take(pa.array(coded.codes, mask=coded.codes < 0)).to_pylist()
 
 
-def derived_people() -> dict[str, Coded]:
+def derived_people() -> dict[str, Column]:
     """Return the derived values of the invented people, one version each, in order."""
     columns = {name: pa.array([row[k] for row in PEOPLE], pa.string()) for k, name in enumerate(COLUMNS)}
     extract = Extract(agency="police", columns=columns, rows=len(PEOPLE), source="vectors")
@@ -71,7 +72,19 @@ def derived_people() -> dict[str, Coded]:
     return derive(subjects)
 
 
-def _digests(derived: Mapping[str, Coded], keys: RunKeys) -> dict[str, dict[str, str]]:
+def digests_of(name: str, texts: pa.StringArray, keys: RunKeys) -> Blocks:
+    """Return V_f of each text; that of a name set is made of its two names in order of their own digests."""
+    if name != "name_set":
+        return keys.digests(name, texts)
+    each, together = keys.name_set()
+    made = []
+    for text in texts.to_pylist():
+        names = sorted(tuple(block.tolist()) for block in each.mac_texts(pa.array(text.split("|"))))
+        made.append(together.mac([np.array([name], dtype=np.uint64) for name in names]))
+    return np.concatenate(made)
+
+
+def _digests(derived: Mapping[str, Column], keys: RunKeys) -> dict[str, dict[str, str]]:
     members = dict(derived) | {
         f"{field}.{kind}": derived[f"{field}.exact"]
         for field in ("forename", "surname")
@@ -81,22 +94,24 @@ def _digests(derived: Mapping[str, Coded], keys: RunKeys) -> dict[str, dict[str,
         name: {
             text: digest.tobytes().hex()
             for text, digest in zip(
-                coded.values.to_pylist(), keys.digests(name, coded.values.to_pylist()), strict=True
+                coded.values.to_pylist(), digests_of(name, coded.values, keys), strict=True
             )
         }
         for name, coded in sorted(members.items())
     }
 
 
-def _pass_vectors(derived: Mapping[str, Coded], keys: RunKeys) -> list[dict[str, Any]]:
+def _pass_vectors(derived: Mapping[str, Column], keys: RunKeys) -> list[dict[str, Any]]:
     passes = tuple(map(parse_pass, PASSES))
     made = []
     for sealed in seal(derived, passes, keys, crowded_cell=CROWDED_CELL, random_bytes=counting_bytes):
         blocking = sealed.blocking
-        table = sealed.table.to_pydict()
+        table = sealed.table().to_pydict()
         rows = np.array(table["version"], dtype=np.int64)
         message = [
-            np.concatenate([keys.digests(part, [str(_texts(derived[part])[row])]) for row in rows])
+            np.concatenate(
+                [digests_of(part, pa.array([str(_texts(derived[part])[row])]), keys) for row in rows]
+            )
             for part in blocking.parts
         ]
         secrets = keys.block_secret(blocking).mac(message)
@@ -131,7 +146,7 @@ def vectors() -> bytes:
             "people": [dict(zip(COLUMNS, row, strict=True)) for row in PEOPLE],
             "derived": {name: _texts(coded) for name, coded in sorted(derived.items())},
             "rarity": {
-                f"{field}.{kind}": member.tolist()
+                f"{field}.{kind}": member[derived[f"{field}.exact"].codes].tolist()
                 for field in ("forename", "surname")
                 for kind, member in rarity(derived[f"{field}.exact"]).items()
             },
