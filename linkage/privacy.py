@@ -15,20 +15,30 @@ low; docs/threat-model.md says so. Two thieves are measured, neither of whom has
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Any
 
 import duckdb
 import numpy as np
-import pyarrow as pa
 from numpy.typing import NDArray
 
 from linkage.intake import token_table
+from linkage.privacy_refinement import (
+    CarrierSets,
+    Hashes,
+    Ints,
+    classes,
+    kind_weights,
+    merge,
+    mix,
+    sets_of,
+    starts_of,
+)
 from schemas.scheme import Pass, column
 
-Hashes = NDArray[np.uint64]
+Bools = NDArray[np.bool_]
 
-_C1, _C2, _PHI = np.uint64(0x9E3779B97F4A7C15), np.uint64(0xBF58476D1CE4E5B9), np.uint64(0x94D049BB133111EB)
-_MOST_ROUNDS = 64
+_ODD = np.uint64(0x94D049BB133111EB)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -44,39 +54,110 @@ class Reidentification:
     records: float
 
 
-def _mix(values: Hashes) -> Hashes:
-    """Finaliser of SplitMix64 (Steele, Lea and Flood 2014): a bijection that scrambles all bits."""
-    mixed = (values ^ (values >> np.uint64(30))) * _C2
-    mixed = (mixed ^ (mixed >> np.uint64(27))) * _PHI
-    return mixed ^ (mixed >> np.uint64(31))
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Rows:
+    """Token rows of the shared blocks of a pass, those of a block one after the other.
+
+    Attributes:
+        version: Version of each row.
+        starts: Where each block begins.
+        tokens: By column, the token of each row and whether it is present.
+    """
+
+    version: Ints
+    starts: Ints
+    tokens: tuple[tuple[NDArray[np.unsignedinteger[Any]], Bools], ...]
+
+    @property
+    def sizes(self) -> Ints:
+        """Rows of each block."""
+        return np.diff(np.append(self.starts, len(self.version)))
+
+    def only(self, blocks: Bools) -> _Rows:
+        """Return the rows of some of the blocks."""
+        rows, sizes = np.repeat(blocks, self.sizes), self.sizes[blocks]
+        return _Rows(
+            version=self.version[rows],
+            starts=np.cumsum(sizes) - sizes,
+            tokens=tuple((token[rows], present[rows]) for token, present in self.tokens),
+        )
 
 
-def refine(
-    start: Hashes, incidences: Sequence[tuple[NDArray[np.int64], NDArray[np.int64]]]
-) -> tuple[int, int]:
-    """Return the number of classes at the fixed point of colour refinement, and the rounds it took.
+def _read_shared(con: duckdb.DuckDBPyConnection, index: int, blocking: Pass) -> _Rows:
+    """Read the rows of blocks with several versions.
+
+    Only these count: a lone block, and what is in it, looks like any other lone one.
+    """
+    found = con.execute(
+        f"""
+        WITH shared AS (
+            SELECT block FROM {token_table(index)} GROUP BY block HAVING count(*) > 1
+        )
+        SELECT * FROM {token_table(index)} SEMI JOIN shared USING (block)
+        """
+    ).fetchnumpy()
+    block = np.asarray(found["block"], dtype=np.int64)
+    order = np.argsort(block)
+    columns = [np.ma.asarray(found[column(name)]) for name in blocking.tokens]
+    return _Rows(
+        version=np.asarray(found["version"], dtype=np.int64)[order],
+        starts=starts_of(block[order]),
+        tokens=tuple((each.data[order], ~np.ma.getmaskarray(each)[order]) for each in columns),
+    )
+
+
+def _carriers(rows: _Rows, owner: Ints, weights: Hashes, *, lone: bool, repeated: bool) -> CarrierSets:
+    """Return who carries the tokens of one pass: one set for what a whole block agrees on, and those within blocks.
 
     Args:
-        start: Shape (records,): first colour of each record, from what it shows by itself.
-        incidences: For each kind of token, parallel arrays (record, token id); a record may carry several.
+        rows: The rows.
+        owner: Whose each row is.
+        weights: Weight of the block id, then of each column.
+        lone: Whether tokens with a single carrier count.
+        repeated: Whether an owner may have several rows in a block.
     """
-    colour, records = start, len(start)
-    distinct = len(np.unique(colour))
-    with np.errstate(over="ignore"):
-        for rounds in range(1, _MOST_ROUNDS + 1):
-            updated = _mix(colour)
-            for kind, (record, token) in enumerate(incidences):
-                carried = np.zeros(int(token.max(initial=-1)) + 1, dtype=np.uint64)
-                np.add.at(carried, token, _mix(colour[record] + _C1))  # a sum is a hash of the multiset
-                seen = np.zeros(records, dtype=np.uint64)
-                np.add.at(seen, record, _mix(carried * _C2 + np.uint64(kind + 1))[token])
-                updated = _mix(updated * _PHI + seen)
-            colour = updated
-            now = len(np.unique(colour))
-            if now == distinct:
-                return distinct, rounds
-            distinct = now
-    return distinct, _MOST_ROUNDS
+    block = np.repeat(np.arange(len(rows.starts)), rows.sizes)
+    leader = rows.starts[block]
+    dividing = lone | (rows.sizes > 2)  # two rows that do not agree are two lone ones
+    weight = np.full(len(rows.starts), weights[0])
+    within = []
+    for (token, present), kind in zip(rows.tokens, weights[1:], strict=True):
+        agree = ~np.logical_or.reduceat((token != token[leader]) | ~present, rows.starts)
+        with np.errstate(over="ignore"):
+            weight += np.where(agree, kind, np.uint64(0))
+        left = np.flatnonzero((dividing & ~agree)[block] & present)
+        key = (block[left] << 32) | token[left].astype(np.int64)
+        within.append(sets_of(owner[left], key, kind, repeated=repeated))
+    whole = sets_of(owner, block, weights[0], repeated=repeated)
+    return merge([replace(whole, weight=weight), *within])
+
+
+def carriers(
+    con: duckdb.DuckDBPyConnection, passes: Sequence[Pass], person: Ints
+) -> tuple[CarrierSets, CarrierSets]:
+    """Return which people, and which versions, carry which tokens, over all passes.
+
+    A token that only one version carries is left out of the second: which tokens a version has at all is part of its
+    first colour.
+
+    Args:
+        con: The database of the run.
+        passes: Its passes.
+        person: Person of each version.
+    """
+    people, versions, first = [], [], 0
+    for index, blocking in enumerate(passes):
+        weights = kind_weights(first, 1 + len(blocking.tokens))
+        first += len(weights)
+        rows = _read_shared(con, index, blocking)
+        if len(rows.starts) == 0:
+            continue
+        versions.append(_carriers(rows, rows.version, weights, lone=False, repeated=False))
+        held = person[rows.version]
+        met = rows.only(np.maximum.reduceat(held, rows.starts) != np.minimum.reduceat(held, rows.starts))
+        if len(met.starts):
+            people.append(_carriers(met, person[met.version], weights, lone=True, repeated=True))
+    return merge(people), merge(versions)
 
 
 def _presence(con: duckdb.DuckDBPyConnection, index: int, blocking: Pass) -> tuple[NDArray[np.int64], Hashes]:
@@ -91,64 +172,6 @@ def _presence(con: duckdb.DuckDBPyConnection, index: int, blocking: Pass) -> tup
     return np.asarray(rows["version"], dtype=np.int64), np.asarray(rows["shown"]).astype(np.uint64)
 
 
-def _dense(values: Hashes) -> tuple[NDArray[np.int64], int]:
-    """Return dense codes of `values` and how many distinct ones there are."""
-    encoded = pa.array(values).dictionary_encode()
-    return encoded.indices.to_numpy().astype(np.int64), len(encoded.dictionary)
-
-
-def _shared(
-    con: duckdb.DuckDBPyConnection, index: int, blocking: Pass, owner: str
-) -> list[tuple[NDArray[np.int64], NDArray[np.int64]]]:
-    """Return (owner, token id) of the block ids of a pass and of each of its token columns.
-
-    Only blocks of several owners count: a lone block, and what is in it, looks like any other lone one.
-
-    Args:
-        con: The database of the run.
-        index: Number of the pass.
-        blocking: The pass.
-        owner: Column of the table `holders` that says whose a version is: `version` or `person`.
-    """
-    columns = [column(name) for name in blocking.tokens]
-    rows = con.execute(
-        f"""
-        WITH held AS (
-            SELECT holders.{owner} AS owner, tokens.* EXCLUDE (version)
-            FROM {token_table(index)} AS tokens JOIN holders USING (version)
-        ),
-        sizes AS (
-            SELECT block FROM held GROUP BY block HAVING min(owner) <> max(owner)
-        )
-        SELECT held.* FROM held SEMI JOIN sizes ON sizes.block = held.block
-        """
-    ).fetchnumpy()
-    owners = np.asarray(rows["owner"], dtype=np.int64)
-    if len(owners) == 0:
-        return []
-    block = np.asarray(rows["block"], dtype=np.int64).view(np.uint64)
-    found = [(owners, _dense(block)[0])]
-    for name in columns:
-        values = np.ma.asarray(rows[name])
-        present = ~np.ma.getmaskarray(values)
-        with np.errstate(over="ignore"):
-            key = _mix(block[present]) + values.data[present].astype(np.uint64)
-        tokens, size = _dense(key)
-        if owner == "person" and size:
-            # One person counts once a token, however many of their versions carry it.
-            pairs = pa.array(owners[present] * size + tokens).unique().to_numpy()
-            found.append((pairs // size, pairs % size))
-        elif size:
-            found.append((owners[present], tokens))
-    return found
-
-
-def _all_shared(
-    con: duckdb.DuckDBPyConnection, passes: Sequence[Pass], owner: str
-) -> list[tuple[NDArray[np.int64], NDArray[np.int64]]]:
-    return [entry for index, blocking in enumerate(passes) for entry in _shared(con, index, blocking, owner)]
-
-
 def _shown_alone(con: duckdb.DuckDBPyConnection, passes: Sequence[Pass], versions: int) -> Hashes:
     """Return a first colour of each version: in which passes it is, and which of its tokens are present."""
     start = np.ones(versions, dtype=np.uint64)
@@ -157,7 +180,7 @@ def _shown_alone(con: duckdb.DuckDBPyConnection, passes: Sequence[Pass], version
             version, shown = _presence(con, index, blocking)
             seen = np.zeros(versions, dtype=np.uint64)
             seen[version] = shown
-            start = _mix(start * _PHI + seen)
+            start = mix(start * _ODD + seen)
     return start
 
 
@@ -165,10 +188,10 @@ def measure(
     con: duckdb.DuckDBPyConnection, passes: Sequence[Pass], *, versions: int, people: int
 ) -> Reidentification:
     """Measure both thieves on the token tables and the table `people` (subject, person) of the run."""
-    con.execute(
-        "CREATE TEMP TABLE holders AS SELECT version, person FROM versions JOIN people USING (subject)"
-    )
-    listed, _ = refine(np.ones(people, dtype=np.uint64), _all_shared(con, passes, "person"))
-    recorded, _ = refine(_shown_alone(con, passes, versions), _all_shared(con, passes, "version"))
-    con.execute("DROP TABLE holders")
+    held = con.execute(
+        "SELECT person FROM versions JOIN people USING (subject) ORDER BY version"
+    ).fetchnumpy()["person"]
+    by_person, by_version = carriers(con, passes, np.asarray(held, dtype=np.int64))
+    listed, _ = classes(np.ones(people, dtype=np.uint64), by_person)
+    recorded, _ = classes(_shown_alone(con, passes, versions), by_version)
     return Reidentification(people=listed / max(people, 1), records=recorded / max(versions, 1))

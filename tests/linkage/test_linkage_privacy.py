@@ -16,7 +16,9 @@ from linkage_world import AGENCIES, load_tokens, load_versions
 
 from hashing.derive import derive
 from linkage.database import connect
-from linkage.privacy import measure, refine
+from linkage.privacy import measure
+from linkage.privacy_refinement import refine
+from schemas.payload import pass_schema
 from schemas.scheme import column, parse_pass
 
 Incidence = tuple[np.ndarray[Any, np.dtype[np.int64]], np.ndarray[Any, np.dtype[np.int64]]]
@@ -87,7 +89,7 @@ def _hypergraphs(draw: st.DrawFn) -> tuple[list[int], list[list[tuple[int, int]]
     """What each record shows by itself, and for each kind of token (record, token)."""
     start = draw(st.lists(st.integers(0, 1), min_size=1, max_size=12))
     entry = st.tuples(st.integers(0, len(start) - 1), st.integers(0, 5))
-    return start, draw(st.lists(st.lists(entry, max_size=16), max_size=3))
+    return start, draw(st.lists(st.lists(entry, max_size=16, unique=True), max_size=3))
 
 
 def _arrays(kinds: list[list[tuple[int, int]]]) -> list[Incidence]:
@@ -140,6 +142,122 @@ def test_renumbering_changes_nothing(
         random.shuffle(kind)
     first = refine(np.array(start, dtype=np.uint64), _arrays(kinds))
     assert refine(np.array(moved, dtype=np.uint64), _arrays(renumbered)) == first
+
+
+@given(_hypergraphs())
+@settings(max_examples=30, deadline=None)
+def test_a_record_counts_once_a_token(graph: tuple[list[int], list[list[tuple[int, int]]]]) -> None:
+    """A person who carries a token in two versions is no other carrier than one who carries it in one."""
+    start, kinds = graph
+    doubled = [kind + kind[::2] for kind in kinds]
+    first = refine(np.array(start, dtype=np.uint64), _arrays(kinds))
+    assert refine(np.array(start, dtype=np.uint64), _arrays(doubled)) == first
+
+
+def _plain_reference(columns: list[list[int]]) -> int:
+    """The measure as it is written down: every record has a token of every kind, sums and multiplications only."""
+    golden = 0x9E3779B97F4A7C15
+
+    def mix(value: int) -> int:
+        value = ((value ^ value >> 30) * 0xBF58476D1CE4E5B9) % 2**64
+        value = ((value ^ value >> 27) * 0x94D049BB133111EB) % 2**64
+        return value ^ value >> 31
+
+    colour, before = [1] * len(columns[0]), 0
+    while len(set(colour)) != before:
+        before = len(set(colour))
+        updated = [mix(each) for each in colour]
+        for kind, column_of in enumerate(columns):
+            carried: dict[int, int] = defaultdict(int)
+            for each, token in zip(colour, column_of, strict=True):
+                carried[token] = (carried[token] + mix((each + golden) % 2**64)) % 2**64
+            told = {
+                token: mix((total * 0xD6E8FEB86659FD93 + kind) % 2**64) for token, total in carried.items()
+            }
+            updated = [
+                mix((each * golden + told[token]) % 2**64)
+                for each, token in zip(updated, column_of, strict=True)
+            ]
+        colour = updated
+    return len(set(colour))
+
+
+@given(st.data())
+@settings(max_examples=60, deadline=None)
+def test_refinement_equals_the_plain_reference(data: st.DataObject) -> None:
+    """Merging tokens with the same carriers and leaving lone records out changes no figure of the reference."""
+    records = data.draw(st.integers(1, 14))
+    token = st.integers(0, records)
+    columns = data.draw(st.lists(st.lists(token, min_size=records, max_size=records), min_size=1, max_size=4))
+    everyone = np.arange(records, dtype=np.int64)
+    kinds = [(everyone, np.array(column_of, dtype=np.int64)) for column_of in columns]
+    assert refine(np.ones(records, dtype=np.uint64), kinds)[0] == _plain_reference(columns)
+
+
+@st.composite
+def _token_tables(draw: st.DrawFn) -> tuple[list[int], list[list[dict[str, int | None]]]]:
+    """Person of each version, and the token rows of each of two passes."""
+    persons = draw(st.lists(st.integers(0, 4), min_size=1, max_size=10))
+    tables = []
+    for blocking in (parse_pass("dob+sex"), parse_pass("nhs_number")):
+        names = [column(name) for name in blocking.tokens]
+        rows = []
+        for version in range(len(persons)):
+            if draw(st.booleans()) or draw(st.booleans()):
+                row: dict[str, int | None] = dict.fromkeys(names)
+                for name in names[:3]:
+                    row[name] = draw(st.none() | st.integers(0, 1))
+                rows.append({"version": version, "block": draw(st.integers(0, 3)), **row})
+        tables.append(rows)
+    return persons, tables
+
+
+def _plain_measure(persons: list[int], tables: list[list[dict[str, int | None]]]) -> tuple[int, int]:
+    """Classes of people and of versions by the definition, from one row of tokens at a time."""
+    counts = []
+    for by_person in (True, False):
+        owner_of = dict(enumerate(persons)) if by_person else {n: n for n in range(len(persons))}
+        kinds: list[list[tuple[int, int]]] = []
+        start: list[tuple[Any, ...]] = [() for _ in range(max(owner_of.values()) + 1)]
+        for rows in tables:
+            owners: dict[Any, set[int]] = defaultdict(set)
+            for row in rows:
+                owners[row["block"]].add(owner_of[row["version"]])
+            names = list(rows[0])[1:] if rows else []
+            carried: dict[str, set[tuple[int, int]]] = {name: set() for name in names}
+            ids: dict[Any, int] = {}
+            for row in rows:
+                if len(owners[row["block"]]) > 1:
+                    for name in names:
+                        if row[name] is not None:
+                            key = (row["block"], name, row[name])
+                            carried[name].add((owner_of[row["version"]], ids.setdefault(key, len(ids))))
+            kinds += [sorted(entries) for entries in carried.values()]
+            shown = {row["version"]: tuple(row[name] is None for name in names) for row in rows}
+            if not by_person:
+                start = [(*before, shown.get(version)) for version, before in enumerate(start)]
+        numbers = {shown: place for place, shown in enumerate(sorted(set(start), key=repr))}
+        counts.append(_exact_classes([numbers[each] for each in start], kinds))
+    return counts[0], counts[1]
+
+
+@given(_token_tables())
+@settings(max_examples=40, deadline=None)
+def test_measure_equals_its_definition(case: tuple[list[int], list[list[dict[str, int | None]]]]) -> None:
+    """Both figures are those of a plain refinement over every token of every shared block."""
+    persons, tables = case
+    renumbered = {person: number for number, person in enumerate(dict.fromkeys(persons))}
+    persons = [renumbered[person] for person in persons]
+    passes = [parse_pass("dob+sex"), parse_pass("nhs_number")]
+    with connect(threads=1) as con:
+        load_versions(con, list(range(len(persons))))
+        for index, (blocking, rows) in enumerate(zip(passes, tables, strict=True)):
+            load_tokens(con, index, pa.Table.from_pylist(rows, schema=pass_schema(blocking)))
+        con.register("people", pa.table({"subject": range(len(persons)), "person": persons}))
+        found = measure(con, passes, versions=len(persons), people=len(renumbered))
+    people, versions = _plain_measure(persons, tables)
+    assert found.people * len(renumbered) == pytest.approx(people)
+    assert found.records * len(persons) == pytest.approx(versions)
 
 
 def _global_tokens(world: Any, versions: int) -> pa.Table:
