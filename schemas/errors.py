@@ -58,6 +58,10 @@ class NotInForce(TallystickError):
     """An agreement is a valid document but binds nobody today (rule D02)."""
 
 
+class AgreementRefused(TallystickError):
+    """A rule about the agreement blocks the work (docs/spec/agreement-v1.md, section Rules)."""
+
+
 class OutputError(InputError):
     """An output cannot be written where the user asked."""
 

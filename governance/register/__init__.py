@@ -1,0 +1,158 @@
+"""The register of gateways: the law that agreements cite, as data that an officer can correct. No legal advice."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import date, timedelta
+from functools import cache
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+from governance.agreement_reading import parse_source, read_source
+from schemas.errors import AgreementInvalid
+
+NO_ADVICE = (
+    "This register is no legal advice, and no lawyer has confirmed it. Have each row confirmed before you rely "
+    "on it."
+)
+LONGEST_UNCHECKED = timedelta(days=365)
+"""After this time a row counts as unchecked; law changes about yearly."""
+
+_REQUIRED = {
+    "id",
+    "type",
+    "citation",
+    "url",
+    "kind",
+    "agency_types",
+    "subjects",
+    "in_force_from",
+    "checked_on",
+}
+_OPTIONAL = {"in_force_to", "note", "personal_data"}
+_KINDS = {"power", "duty", "condition"}
+_TYPES = {"gateway", "article_6", "article_9", "dpa_condition", "duty_of_confidence"}
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Gateway:
+    """A row of the register.
+
+    Attributes:
+        id: What agreements cite it by.
+        type: gateway, article_6, article_9, dpa_condition or duty_of_confidence.
+        citation: Statute and section, in words.
+        url: Where it can be read.
+        kind: power, duty or condition.
+        agency_types: Agency types it is for; `any` for all.
+        subjects: Kinds of people it is for; `any` for all.
+        in_force_from: First day in force; None while it is not, or while that was not confirmed.
+        in_force_to: Last day in force; None while there is none.
+        checked_on: Day on which somebody last compared the row with the law.
+        personal_data: False when it covers only depersonalised information.
+        note: What a reader should know.
+    """
+
+    id: str
+    type: str
+    citation: str
+    url: str
+    kind: str
+    agency_types: frozenset[str]
+    subjects: frozenset[str]
+    in_force_from: date | None
+    in_force_to: date | None
+    checked_on: date
+    personal_data: bool = True
+    note: str = ""
+
+    def in_force(self, day: date) -> bool:
+        """Whether it is in force on `day`, as far as the register knows."""
+        started = self.in_force_from is not None and self.in_force_from <= day
+        return started and (self.in_force_to is None or day <= self.in_force_to)
+
+    def is_for(self, agency_type: str) -> bool:
+        """Whether it is for agencies of this type."""
+        return bool(self.agency_types & {"any", agency_type})
+
+    def covers(self, subjects: frozenset[str]) -> bool:
+        """Whether it is for at least one of these kinds of people; for nobody in particular it always is."""
+        return "any" in self.subjects or not subjects or bool(self.subjects & subjects)
+
+    def unchecked(self, day: date) -> bool:
+        """Whether nobody compared it with the law for a year."""
+        return day - self.checked_on > LONGEST_UNCHECKED
+
+
+Register = Mapping[str, Gateway]
+"""Id -> row, in the order of the file."""
+
+
+def _day(value: Any) -> date | None:
+    return None if value is None else date.fromisoformat(value)
+
+
+def _row(entry: Mapping[str, Any]) -> Gateway:
+    """Raises ValueError or TypeError when the entry is no row."""
+    if not _REQUIRED <= entry.keys() <= _REQUIRED | _OPTIONAL:
+        raise ValueError("keys")
+    if entry["kind"] not in _KINDS or entry["type"] not in _TYPES or not entry["url"].startswith("https://"):
+        raise ValueError("kind")
+    checked = _day(entry["checked_on"])
+    if checked is None or not all(isinstance(entry[name], str) for name in ("id", "citation")):
+        raise ValueError("text")
+    return Gateway(
+        **{name: entry[name] for name in ("id", "type", "citation", "url", "kind")},
+        agency_types=frozenset(entry["agency_types"]),
+        subjects=frozenset(entry["subjects"]),
+        in_force_from=_day(entry["in_force_from"]),
+        in_force_to=_day(entry.get("in_force_to")),
+        checked_on=checked,
+        personal_data=entry.get("personal_data", True),
+        note=entry.get("note", ""),
+    )
+
+
+def _parse(document: Mapping[str, Any], where: str) -> Register:
+    if document.get("register") != 1 or not isinstance(document.get("rows"), list):
+        raise AgreementInvalid("this is no register of gateways (register: 1, rows: …).", where=where)
+    rows: dict[str, Gateway] = {}
+    for number, entry in enumerate(document["rows"]):
+        try:
+            row = _row(entry)
+        except (ValueError, TypeError, AttributeError):
+            raise AgreementInvalid(
+                "this row is not as governance/register/gateways.yaml describes.",
+                where=f"{where}: rows[{number}]",
+            ) from None
+        if row.id in rows:
+            raise AgreementInvalid("this id stands twice.", where=f"{where}: rows[{number}].id")
+        rows[row.id] = row
+    return rows
+
+
+def load_register(path: Path) -> Register:
+    """Read a register of your own.
+
+    Raises:
+        AgreementInvalid: It cannot be read, or a row is not as it has to be.
+    """
+    return _parse(read_source(path).document, str(path))
+
+
+@cache
+def shipped_register() -> Register:
+    """Return the register that comes with this release."""
+    text = resources.files("governance.register").joinpath("gateways.yaml").read_text(encoding="utf-8")
+    return _parse(parse_source(text, where="gateways.yaml").document, "gateways.yaml")
+
+
+def register_warnings(register: Register, *, today: date) -> list[str]:
+    """Return a sentence for each row that was not compared with the law for a year."""
+    return [
+        f"{row.id} was last checked on {row.checked_on.isoformat()}, more than a year ago."
+        for row in register.values()
+        if row.unchecked(today)
+    ]
