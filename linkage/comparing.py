@@ -19,6 +19,11 @@ PATTERN_BITS = 4
 """Bits of a comparison in a pattern: its gamma plus one (0: null)."""
 
 
+def place_of(comparison: str) -> int:
+    """Return the place of a comparison in a pattern."""
+    return next(place for place, each in enumerate(COMPARISONS) if each.name == comparison)
+
+
 def _agree(name: str, fixed: frozenset[str]) -> str:
     return "TRUE" if name in fixed else f"l.{column(name)} = r.{column(name)}"
 

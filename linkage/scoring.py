@@ -12,7 +12,7 @@ from typing import Any
 
 import duckdb
 
-from linkage.comparing import compare
+from linkage.comparing import PATTERN_BITS, compare, place_of
 from linkage.model import score
 from linkage.training import Trained, read_patterns, train
 from schemas.scheme import Pass
@@ -30,7 +30,8 @@ def score_candidates(
 ) -> Trained:
     """Create the table `links` from `candidates`: one row a pair of subjects with the weight of its best versions.
 
-    Its columns: subject_l < subject_r, match_weight (log2 of the odds), match_probability, found_by.
+    Its columns: subject_l < subject_r, match_weight (log2 of the odds), match_probability, found_by, pattern (of those
+    versions), numbers_differ (both hold NHS numbers, and no two of them agree).
 
     Returns:
         The trained model.
@@ -61,6 +62,8 @@ def score_candidates(
                 least(compared.subject_l, compared.subject_r) AS subject_l,
                 greatest(compared.subject_l, compared.subject_r) AS subject_r,
                 weights.match_weight,
+                compared.pattern,
+                (compared.pattern >> {PATTERN_BITS * place_of("nhs_number")}) & {(1 << PATTERN_BITS) - 1} AS numbers,
                 compared.found_by
             FROM compared JOIN weights USING (pattern)
         )
@@ -69,7 +72,9 @@ def score_candidates(
             subject_r,
             max(match_weight) AS match_weight,
             1 / (1 + pow(2, -max(match_weight))) AS match_probability,
-            bit_or(found_by) AS found_by
+            bit_or(found_by) AS found_by,
+            max_by(pattern, (match_weight, pattern)) AS pattern,
+            bool_or(numbers = 1) AND NOT bool_or(numbers > 1) AS numbers_differ
         FROM scored
         GROUP BY subject_l, subject_r
         """
