@@ -58,6 +58,11 @@ class ColumnScan:
         elif pa.types.is_nested(kind):
             self._text(pa.array([str(cell) for cell in cells.to_pylist()], type=pa.string()))
 
+    @staticmethod
+    def readable(cells: pa.Array) -> int:
+        """Return how many binary cells are plain text: what is encrypted never is."""
+        return sum(_as_text(cell) is not None for cell in cells.to_pylist())
+
     def hits(self) -> list[Hit]:
         """Return what was found, the most frequent first."""
         return [

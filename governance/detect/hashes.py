@@ -26,7 +26,9 @@ Prefixes = NDArray[np.uint64]
 USUAL, ALL = 4, 12
 """Formats of a date that are tried: the four commonest (half a million hashes), or all."""
 
-NOT_PROBED = "Hashes of NHS numbers, UPRNs, postcodes and addresses were not looked for: there are too many values to try."
+NOT_PROBED = (
+    "Hashes of NHS numbers, UPRNs, postcodes and addresses were not tried: there are too many values."
+)
 _WIDTHS = {16: "hex", 32: "hex", 40: "hex", 64: "hex", 22: "base64", 24: "base64", 27: "base64", 28: "base64"}
 _WIDTHS |= {43: "base64", 44: "base64"}
 RAW_WIDTHS = (16, 20, 32)

@@ -84,6 +84,49 @@ class Rule(Generic[Subject]):
     ask: Callable[[Subject], Iterable[Finding]]
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Fault:
+    """What a rule written with `rule` yields; the rule adds its id, its weight and its citation.
+
+    Attributes:
+        sentence, where, evidence, fix, owner, due: As in `Finding`.
+        severity: The rule's own unless another is given (a key that expires soon is amber, an expired one blocks).
+    """
+
+    sentence: str
+    where: str = ""
+    evidence: str = ""
+    fix: str = ""
+    owner: str = ""
+    due: str | None = None
+    severity: Severity | None = None
+
+
+def rule(
+    rule_id: str, severity: Severity, moments: Iterable[Moment], title: str, *, why: str
+) -> Callable[[Callable[[Subject], Iterable[Fault]]], Rule[Subject]]:
+    """Turn a function that yields faults into the rule `rule_id`."""
+
+    def define(find: Callable[[Subject], Iterable[Fault]]) -> Rule[Subject]:
+        def ask(subject: Subject) -> Iterable[Finding]:
+            for fault in find(subject):
+                yield Finding(
+                    rule=rule_id,
+                    severity=fault.severity or severity,
+                    sentence=fault.sentence,
+                    where=fault.where,
+                    why=why,
+                    evidence=fault.evidence,
+                    fix=fault.fix,
+                    owner=fault.owner,
+                    due=fault.due,
+                )
+
+        return Rule(id=rule_id, severity=severity, moments=frozenset(moments), title=title, why=why, ask=ask)
+
+    return define
+
+
 def run_rules(rules: Sequence[Rule[Any]], subject: Any, *, moment: Moment) -> list[Finding]:
     """Ask every rule of `moment` about `subject`; return the findings in the order of the rules."""
     return [finding for rule in rules if moment in rule.moments for finding in rule.ask(subject)]

@@ -1,0 +1,256 @@
+"""Statistics of the tables of a package, gathered while its batches pass by, in memory that stays flat.
+
+The rules on packages (`governance.rules.package`) judge these figures and never see a cell.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import date
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from numpy.typing import NDArray
+
+from governance.detect.columns import ColumnScan, nhs_numbers
+from governance.detect.hashes import USUAL, count_known, number_prefixes
+from governance.detect.patterns import Hit, Kind, find_in_text
+
+SAMPLE = 4096
+FEWEST_EVEN = 64
+"""Below this many different tokens nothing is said of their spread: 64 fair coins all fall alike once in 2^63."""
+
+SMALL = 2**40
+"""64-bit block ids below this in size are one in 2^23; a UPRN, an NHS number or a date always is."""
+
+_MOST_BUCKETS = 2**20
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ColumnFacts:
+    """What one column holds, in counts.
+
+    Attributes:
+        type: Its Arrow type, as text.
+        nulls: Empty cells.
+        low, high: Smallest and largest number (days since 1970 for dates, bytes for binary), None when empty.
+        uneven: Whether the numbers lie in one half of the range of their type, as no tokens do.
+        small: 64-bit numbers below `SMALL` in size.
+    """
+
+    type: str
+    nulls: int = 0
+    low: int | None = None
+    high: int | None = None
+    uneven: bool = False
+    small: int = 0
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class PartFacts:
+    """What one table of a package holds, in counts.
+
+    Attributes:
+        name: The part.
+        rows: Its rows.
+        columns: Its columns, in their order.
+        expected: Names and types that the agreement's scheme gives it, or None when it knows no such part.
+        heaviest: Most rows that share one block, or a little more (`_Heaviest`).
+        hits: What looks like an identifier.
+    """
+
+    name: str
+    rows: int = 0
+    columns: Mapping[str, ColumnFacts] = field(default_factory=dict)
+    expected: Mapping[str, str] | None = None
+    heaviest: int = 0
+    hits: tuple[Hit, ...] = ()
+
+
+class _Heaviest:
+    """Upper bound of the count of the commonest 64-bit number: one row of a count-min sketch.
+
+    Block ids are even, so their low bits are a hash of themselves (Cormode and Muthukrishnan, J. Algorithms 55, 2005).
+    """
+
+    def __init__(self, rows: int) -> None:
+        buckets = min(max(1 << (4 * max(rows, 1)).bit_length(), 2**12), _MOST_BUCKETS)
+        self._counts = np.zeros(buckets, dtype=np.int64)
+
+    def see(self, values: NDArray[np.int64]) -> None:
+        mask = len(self._counts) - 1
+        self._counts += np.bincount((values & mask).astype(np.int32), minlength=mask + 1)
+
+    @property
+    def most(self) -> int:
+        return int(self._counts.max())
+
+
+class _Column:
+    """Figures of one expected column."""
+
+    def __init__(self, name: str, kind: pa.DataType, *, part: str, today: date, rows: int) -> None:
+        self.name, self.kind, self.part, self.today = name, kind, part, today
+        self.rows = self.nulls = self.small = self.nhs = self.readable = self.hashed = 0
+        self.low: int | None = None
+        self.high: int | None = None
+        self.distinct = 0
+        self.heaviest = _Heaviest(rows) if pa.types.is_int64(kind) else None
+
+    def see(self, values: pa.Array, *, probe: bool) -> None:
+        self.nulls += values.null_count
+        first = self.rows == 0
+        self.rows += len(values)
+        if pa.types.is_boolean(self.kind) or len(values) == values.null_count:
+            return
+        if pa.types.is_binary(self.kind):
+            self._bytes(values)
+            return
+        numbers = values.view(pa.int32()) if pa.types.is_date32(self.kind) else values
+        bounds = pc.min_max(numbers)
+        self._widen(bounds["min"].as_py(), bounds["max"].as_py())
+        if first:
+            self.distinct = len(numbers.slice(0, SAMPLE).drop_null().unique())
+        if self.heaviest is not None:
+            self._blocks(numbers.drop_null().to_numpy(), probe=probe and first)
+
+    def _widen(self, low: int, high: int) -> None:
+        self.low = low if self.low is None else min(self.low, low)
+        self.high = high if self.high is None else max(self.high, high)
+
+    def _blocks(self, blocks: NDArray[np.int64], *, probe: bool) -> None:
+        assert self.heaviest is not None  # noqa: S101 - the caller looked
+        self.heaviest.see(blocks)
+        small = blocks[(blocks > -SMALL) & (blocks < SMALL)]
+        self.small += len(small)
+        self.nhs += nhs_numbers(small)
+        if probe:
+            self.hashed += count_known(number_prefixes(blocks[: 16 * SAMPLE]), self.today, USUAL)
+
+    def _bytes(self, values: pa.Array) -> None:
+        bounds = pc.min_max(pc.binary_length(values))
+        self._widen(bounds["min"].as_py(), bounds["max"].as_py())
+        scan = ColumnScan(self.name, today=self.today)
+        self.readable += scan.readable(values.slice(0, SAMPLE).drop_null())
+
+    @property
+    def _half(self) -> int | None:
+        """Where the upper half of the range of a token begins."""
+        return 2 ** (self.kind.bit_width - 1) if pa.types.is_unsigned_integer(self.kind) else None
+
+    def facts(self) -> ColumnFacts:
+        half, one_half = self._half, False
+        if half is not None and self.low is not None and self.high is not None:
+            one_half = self.high < half or self.low >= half
+        return ColumnFacts(
+            type=str(self.kind),
+            nulls=self.nulls,
+            low=self.low,
+            high=self.high,
+            uneven=one_half and self.distinct >= FEWEST_EVEN,
+            small=self.small,
+        )
+
+    def hits(self) -> Iterator[Hit]:
+        place = f"part {self.part}, column {self.name}"
+        for kind, cells in (
+            (Kind.NHS_NUMBER, self.nhs),
+            (Kind.FREE_TEXT, self.readable),
+            (Kind.UNKEYED_HASH, self.hashed),
+        ):
+            if cells:
+                yield Hit(kind=kind, place=place, cells=cells)
+
+
+class PartWatch:
+    """Watches the batches of one part.
+
+    Args:
+        name: The part.
+        schema: What the scheme gives it; None for a part that the scheme does not know, all of which is scanned.
+        today: Day of the check.
+        rows: Rows to come, about.
+        probe: Look for hashes made without a key among the first block ids too (half a second, once).
+    """
+
+    def __init__(
+        self, name: str, schema: pa.Schema | None, *, today: date, rows: int, probe: bool = False
+    ) -> None:
+        self.name, self.schema, self.today, self._probe = name, schema, today, probe
+        self.rows = 0
+        self._known = {
+            entry.name: _Column(entry.name, entry.type, part=name, today=today, rows=rows)
+            for entry in schema or ()
+        }
+        self._scans: dict[str, ColumnScan] = {}
+        self._types: dict[str, str] = {}
+
+    def see(self, batch: pa.RecordBatch) -> None:
+        """Take one batch in."""
+        self.rows += batch.num_rows
+        for entry, values in zip(batch.schema, batch.columns, strict=True):
+            self._types[entry.name] = str(entry.type)
+            known = self._known.get(entry.name)
+            if known is not None and entry.type.equals(known.kind):
+                known.see(values, probe=self._probe)
+                continue
+            place = (
+                f"part {self.name}, column {len(self._types)}"  # an unknown name can be an identifier itself
+            )
+            self._scans.setdefault(entry.name, ColumnScan(place, today=self.today)).see(values)
+
+    def facts(self) -> PartFacts:
+        """Return what was seen."""
+        columns = {
+            name: self._known[name].facts()
+            if name in self._known and name not in self._scans
+            else ColumnFacts(type=kind)
+            for name, kind in self._types.items()
+        }
+        hits = [hit for column in self._known.values() for hit in column.hits()]
+        for name, scan in self._scans.items():
+            hits += find_in_text(name, f"part {self.name}, a header", today=self.today)
+            hits += scan.hits()
+        sketches = [column.heaviest for column in self._known.values() if column.heaviest is not None]
+        return PartFacts(
+            name=self.name,
+            rows=self.rows,
+            columns=columns,
+            expected=None if self.schema is None else {entry.name: str(entry.type) for entry in self.schema},
+            heaviest=max((sketch.most for sketch in sketches), default=0),
+            hits=tuple(hits),
+        )
+
+
+class PackageWatch:
+    """Watches all parts of a package, one after the other.
+
+    Args:
+        schemas: Part -> the columns that the scheme gives it.
+        today: Day of the check.
+        rows: Most rows that a part is expected to have.
+        probe: As for `PartWatch`.
+    """
+
+    def __init__(
+        self, schemas: Mapping[str, pa.Schema], *, today: date, rows: int, probe: bool = False
+    ) -> None:
+        self._schemas, self._today, self._rows, self._probe = schemas, today, rows, probe
+        self._done: dict[str, PartFacts] = {}
+
+    def batches(self, name: str, batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        """Pass the batches of a part on, and look at each."""
+        watch = PartWatch(
+            name, self._schemas.get(name), today=self._today, rows=self._rows, probe=self._probe
+        )
+        for batch in batches:
+            watch.see(batch)
+            yield batch
+        self._done[name] = watch.facts()
+
+    @property
+    def parts(self) -> dict[str, PartFacts]:
+        """The parts that were read to their end."""
+        return dict(self._done)

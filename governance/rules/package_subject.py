@@ -1,0 +1,133 @@
+"""What the rules on packages look at: what the sender states, and the figures of its tables."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import date, datetime
+from typing import Any
+
+import pyarrow as pa
+
+from governance.agreement import Agreement
+from governance.detect.patterns import Hit, find_in_text
+from governance.detect.watch import PartFacts
+from schemas.canonical import JSON
+from schemas.manifest import Manifest
+from schemas.payload import CONTACTS, LEADS, RETURN, VERSIONS, pass_part, pass_schema
+
+FACTS = frozenset(
+    {
+        *(
+            "scheme",
+            "seal_id",
+            "contacts_after",
+            "key_check",
+            "normaliser",
+            "standards",
+            "quality",
+            "counted",
+        ),
+        *("linkage_secret", "exclusions", "exceptions", "federated"),
+    }
+)
+"""Facts that a manifest of a sealed package may state."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Stated:
+    """What the sender states; at the agency the manifest is not signed yet, so this is all there is of it."""
+
+    kind: str
+    agreement_digest: str
+    run_id: str
+    sender: str
+    recipient: str
+    purpose: str
+    created_at: datetime
+    counts: Mapping[str, int]
+    facts: Mapping[str, JSON]
+
+    @classmethod
+    def of(cls, manifest: Manifest) -> Stated:
+        """Return what a manifest states."""
+        return cls(
+            kind=manifest.kind,
+            agreement_digest=manifest.agreement_digest,
+            run_id=manifest.run_id,
+            sender=manifest.sender,
+            recipient=manifest.recipient,
+            purpose=manifest.purpose,
+            created_at=manifest.created_at,
+            counts=manifest.counts,
+            facts=manifest.facts,
+        )
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class PackageSubject:
+    """A package as the rules see it.
+
+    Attributes:
+        where: File name, for messages.
+        stated: What the sender states.
+        agreement: The agreement it has to fit.
+        today: Day of the check.
+        parts: Figures of its tables; None when they were not read.
+        hits: What looks like an identifier in the file's name and in the metadata.
+        signer: Party whose key signed, when a signature was verified.
+        key_check, normaliser: What its fellows state, when there are any.
+        last_rows: Subjects that this sender sent for the run before, when that is known.
+    """
+
+    where: str
+    stated: Stated
+    agreement: Agreement
+    today: date
+    parts: Mapping[str, PartFacts] | None = None
+    hits: tuple[Hit, ...] = ()
+    signer: str | None = None
+    key_check: str | None = None
+    normaliser: str | None = None
+    last_rows: int | None = None
+    limits: Mapping[str, float] = field(default_factory=dict)
+
+    @property
+    def secret(self) -> Mapping[str, Any] | None:
+        """What the sender states of its linkage secret: `epoch`, `starts_on` and `expires_on`."""
+        stated = self.stated.facts.get("linkage_secret")
+        return stated if isinstance(stated, Mapping) else None
+
+
+def expected_schemas(agreement: Agreement, kind: str = "sealed") -> dict[str, pa.Schema]:
+    """Return the tables that a package of `kind` has under the agreement, and the columns of each."""
+    if kind == "return":
+        return {"contacts": RETURN}
+    passes = {pass_part(index): pass_schema(blocking) for index, blocking in enumerate(agreement.passes)}
+    return {"versions": VERSIONS, **passes, "contacts": CONTACTS, "leads": LEADS}
+
+
+def texts_of(value: JSON, path: str) -> list[tuple[str, str]]:
+    """Return every text in a JSON value with its path; an object's keys are texts too.
+
+    A text of a key that is no plain word is not shown in a path: it may itself be an identifier.
+    """
+    if isinstance(value, str):
+        return [(path, value)]
+    if isinstance(value, Mapping):
+        found = []
+        for number, (key, entry) in enumerate(value.items()):
+            known = key.isidentifier() and key.islower() and len(key) <= 40
+            step = f"{path}.{key}" if known else f"{path}[{number}]"
+            found += [(step, key), *texts_of(entry, step)]
+        return found
+    if isinstance(value, list | tuple):
+        return [item for number, entry in enumerate(value) for item in texts_of(entry, f"{path}[{number}]")]
+    return []
+
+
+def metadata_hits(stated: Stated, file_name: str, *, today: date) -> tuple[Hit, ...]:
+    """Return what looks like an identifier in the file's name and in what the sender states."""
+    told = {"run": stated.run_id, "purpose": stated.purpose, "counts": stated.counts, "facts": stated.facts}
+    texts = [("file name", file_name), *texts_of(told, "manifest")]  # type: ignore[dict-item]
+    return tuple(hit for place, text in texts for hit in find_in_text(text, place, today=today))
