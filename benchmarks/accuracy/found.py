@@ -1,0 +1,75 @@
+"""What a system hands over: scored pairs of subjects and how it went, kept so that it need not run again."""
+
+from __future__ import annotations
+
+import json
+import resource
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+Ints = NDArray[np.int64]
+Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Found:
+    """Result of one system on one dataset.
+
+    Attributes:
+        left, right: Subjects of each pair that it scored.
+        score: Its score, 0 to 1.
+        facts: `threshold` (its default), `candidates` where it blocks, bytes, d, versions, seconds and so on.
+    """
+
+    left: Ints
+    right: Ints
+    score: Floats
+    facts: dict[str, Any] = field(default_factory=dict)
+
+
+class Clock:
+    """Wall and processor seconds of named stages, and the peak memory of the process."""
+
+    def __init__(self) -> None:
+        self.stages: dict[str, dict[str, float]] = {}
+
+    @contextmanager
+    def __call__(self, name: str) -> Iterator[None]:
+        """Measure the block as the stage `name`."""
+        wall, cpu = time.perf_counter(), time.process_time()
+        yield
+        spent = {"seconds": time.perf_counter() - wall, "cpu_seconds": time.process_time() - cpu}
+        self.stages[name] = {key: round(value, 3) for key, value in spent.items()}
+
+    def facts(self) -> dict[str, Any]:
+        """Return the stages, their sums and the peak memory so far in MB."""
+        return {
+            "stages": self.stages,
+            "seconds": round(sum(stage["seconds"] for stage in self.stages.values()), 2),
+            "cpu_seconds": round(sum(stage["cpu_seconds"] for stage in self.stages.values()), 2),
+            "peak_mb": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024),
+        }
+
+
+def save(found: Found, target: Path) -> None:
+    """Write a result to `target`.npz and `target`.json."""
+    np.savez(target.with_suffix(".npz"), left=found.left, right=found.right, score=found.score)
+    target.with_suffix(".json").write_text(json.dumps(found.facts, indent=1) + "\n", encoding="utf-8")
+
+
+def load(target: Path) -> Found:
+    """Read a result that `save` wrote."""
+    with np.load(target.with_suffix(".npz")) as arrays:
+        return Found(
+            left=arrays["left"].astype(np.int64),
+            right=arrays["right"].astype(np.int64),
+            score=arrays["score"].astype(np.float64),
+            facts=json.loads(target.with_suffix(".json").read_text(encoding="utf-8")),
+        )
