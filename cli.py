@@ -20,6 +20,7 @@ COMMANDS = {
     "seal": "hashing.commands.packages:seal",
     "link": "linkage.commands.link:link_command",
     "open": "hashing.commands.packages:open_command",
+    "audit": "governance.commands.audit:audit",
 }
 """Name on the command line -> module and attribute, in the order of the help page."""
 

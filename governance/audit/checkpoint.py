@@ -31,7 +31,7 @@ _BODY = re.compile(
     rf"Organisation: (?P<organisation>{PARTY_ID.pattern})\n"
     r"Entries: (?P<size>[1-9][0-9]{0,15})\n"
     r"Root: (?P<root>[A-Za-z0-9+/]{43}=)\n"
-    r"Time: (?P<time>\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ)\n"
+    r"Time: (?P<time>[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}Z)\n"
 )
 _SIGNED = re.compile(r"Signed: (?P<key>sha256:[0-9a-f]{64}) (?P<signature>[A-Za-z0-9+/]{86}==)\n")
 

@@ -33,7 +33,9 @@ LOG_ID = re.compile(r"[0-9a-f]{32}")
 ACTION = re.compile(r"[a-z][a-z-]{0,31}")
 DIGEST = re.compile(r"(?:sha256|salted):[0-9a-f]{64}")
 _TIME = "%Y-%m-%dT%H:%M:%SZ"
-_TIME_SHAPE = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ")
+_TIME_SHAPE = re.compile(
+    r"[0-9]{4}-(?:0[1-9]|1[0-2])-(?:0[1-9]|[12][0-9]|3[01])T(?:[01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9]Z"
+)
 _KEYS = {
     *("v", "log", "n", "time", "action", "outcome", "of", "user", "organisation", "purpose", "reason"),
     *("agreement", "run", "counts", "artefacts", "subjects", "detail"),
@@ -137,10 +139,14 @@ def parse_line(line: bytes) -> Entry:
     """
     value = fields_of(line)
     artefacts = [Artefact(kind=made["kind"], digest=made["digest"]) for made in value["artefacts"]]
+    try:
+        time = datetime.strptime(value["time"], _TIME).replace(tzinfo=UTC)
+    except ValueError:
+        raise AuditError("there is no such day.", where="time") from None
     return Entry(
         log=value["log"],
         n=value["n"],
-        time=datetime.strptime(value["time"], _TIME).replace(tzinfo=UTC),
+        time=time,
         event=Event(
             **{name: value[name] for name in _PLAIN},
             counts=value["counts"],
@@ -157,7 +163,7 @@ _PLAIN = (
 
 
 def fields_of(line: bytes) -> dict[str, Any]:
-    """Return the checked fields of a line; several times as fast as `parse_line`, for walks over a whole log.
+    """Return the checked fields of a line.
 
     Raises:
         AuditError: As for `parse_line`.
@@ -178,6 +184,24 @@ def fields_of(line: bytes) -> dict[str, Any]:
     if fault is not None:
         raise AuditError("this field is not of its form.", where=fault)
     return value
+
+
+def place_of(line: bytes) -> tuple[str, int]:
+    """Return log id and number of a line after checking it as `fields_of` does, ten times as fast.
+
+    Raises:
+        AuditError: As for `parse_line`.
+    """
+    try:
+        found = _CANONICAL.fullmatch(line.decode("utf-8"))
+    except UnicodeDecodeError:
+        found = None
+    if found is not None and found["counts"].count(":") < 2:
+        number, of = int(found["n"]), found["of"]
+        if number < 2**53 and (of == "null" or int(of) < number) and len(found["counted"] or "0") < 16:
+            return found["log"], number
+    value = fields_of(line)  # several counts, a rare shape, or a fault that it will name
+    return value["log"], value["n"]
 
 
 def _fault(value: dict[str, Any]) -> str | None:
@@ -241,3 +265,18 @@ _TEXTS = (
     ("detail", re.compile(rf"{_LINE}{{1,200}}"), True),
 )
 """Field, its form, and whether it may be null."""
+
+_STRING = r'(?:[^"\\\x00-\x1f\x7f]|\\["\\])'
+_WHOLE = r"(?:0|[1-9][0-9]{0,15})"
+_ONE_ARTEFACT = rf'{{"digest":"{DIGEST.pattern}","kind":"{NAME.pattern}"}}'
+_CANONICAL = re.compile(
+    rf'{{"action":"{ACTION.pattern}","agreement":(?:null|"{DIGEST.pattern}"),'
+    rf'"artefacts":\[(?:{_ONE_ARTEFACT}(?:,{_ONE_ARTEFACT}){{0,15}})?\],'
+    rf'"counts":{{(?P<counts>(?:"{NAME.pattern}":(?P<counted>{_WHOLE}))?)}},'
+    rf'"detail":(?:null|"{_STRING}{{1,200}}"),"log":"(?P<log>{LOG_ID.pattern})","n":(?P<n>{_WHOLE}),'
+    rf'"of":(?P<of>null|{_WHOLE}),"organisation":"(?:{PARTY_ID.pattern})?","outcome":"(?:{"|".join(OUTCOMES)})",'
+    rf'"purpose":"(?:{NAME.pattern})?","reason":"{_STRING}{{0,{MAX_REASON}}}","run":(?:null|"{NAME.pattern}"),'
+    rf'"subjects":\[(?:"{DIGEST.pattern}"(?:,"{DIGEST.pattern}"){{0,15}})?\],'
+    rf'"time":"{_TIME_SHAPE.pattern}","user":"{_STRING}{{0,{MAX_USER}}}","v":{VERSION}}}\n'
+)
+"""The lines that `place_of` need not parse: RFC 8785 leaves them one spelling, so a match is the canonical form."""

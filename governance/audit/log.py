@@ -14,7 +14,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import BinaryIO
 
-from governance.audit.entry import BEGIN, MAX_LINE, REPAIR, Artefact, Entry, Event, fields_of, parse_line
+from governance.audit.entry import BEGIN, MAX_LINE, REPAIR, Artefact, Entry, Event, parse_line, place_of
 from governance.audit.locking import locked
 from governance.audit.merkle import Frontier, leaf_hash
 from governance.audit.salts import SALT_BYTES, Commitment, Salts, commit
@@ -215,7 +215,7 @@ class AuditLog:
             )
         while (line := stream.readline(MAX_LINE + 1)).endswith(b"\n"):
             try:
-                number = fields_of(line)["n"]
+                _, number = place_of(line)
             except AuditError:
                 number = -1
             if number != state.frontier.size:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 
 from governance.audit.checkpoint import Checkpoint
@@ -83,7 +84,7 @@ def prove_inclusion(log: AuditLog, n: int, size: int) -> InclusionProof:
     """
     try:
         path = range_roots(log.leaves(), inclusion_ranges(n, size))
-        entry = next(each for number, each in enumerate(log.entries()) if number == n)
+        entry = parse_line(next(islice(log.lines(), n, None)))
     except (ValueError, StopIteration):
         raise ProofInvalid(
             f"the log has no entry {n} among its first {size:,}.", where=str(log.path)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from governance.audit.checkpoint import Checkpoint
-from governance.audit.entry import MAX_LINE, fields_of
+from governance.audit.entry import MAX_LINE, place_of
 from governance.audit.log import AuditLog
 from governance.audit.merkle import Frontier, leaf_hash
 from schemas.errors import AuditError
@@ -130,14 +130,14 @@ def _walk(log: AuditLog, wanted: set[int]) -> _Walk:
 
 def _look_at(walk: _Walk, line: bytes, log: AuditLog) -> None:
     try:
-        fields = fields_of(line)
+        owner, number = place_of(line)
     except AuditError as error:
         where = f" ({error.where})" if error.where else ""
         _fault(walk, log.path, "not an entry", f"{error.message}{where}")
         return
-    if fields["log"] != log.log_id:
+    if owner != log.log_id:
         _fault(walk, log.path, "other log", "The entry belongs to another log.")
-    elif fields["n"] != walk.grown.size:
+    elif number != walk.grown.size:
         _fault(
             walk,
             log.path,
