@@ -16,23 +16,6 @@ from schemas.canonical import JSON
 from schemas.manifest import Manifest
 from schemas.payload import CONTACTS, LEADS, RETURN, VERSIONS, pass_part, pass_schema
 
-FACTS = frozenset(
-    {
-        *(
-            "scheme",
-            "seal_id",
-            "contacts_after",
-            "key_check",
-            "normaliser",
-            "standards",
-            "quality",
-            "counted",
-        ),
-        *("linkage_secret", "exclusions", "exceptions", "federated"),
-    }
-)
-"""Facts that a manifest of a sealed package may state."""
-
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Stated:
@@ -78,6 +61,7 @@ class PackageSubject:
         signer: Party whose key signed, when a signature was verified.
         key_check, normaliser: What its fellows state, when there are any.
         last_rows: Subjects that this sender sent for the run before, when that is known.
+        limits: Limits of P13 and P15 that differ from the usual ones, from the organisation's own rules.
     """
 
     where: str
@@ -128,6 +112,11 @@ def texts_of(value: JSON, path: str) -> list[tuple[str, str]]:
 
 def metadata_hits(stated: Stated, file_name: str, *, today: date) -> tuple[Hit, ...]:
     """Return what looks like an identifier in the file's name and in what the sender states."""
-    told = {"run": stated.run_id, "purpose": stated.purpose, "counts": stated.counts, "facts": stated.facts}
-    texts = [("file name", file_name), *texts_of(told, "manifest")]  # type: ignore[dict-item]
+    told: dict[str, JSON] = {
+        "run": stated.run_id,
+        "purpose": stated.purpose,
+        "counts": stated.counts,
+        "facts": stated.facts,
+    }
+    texts = [("file name", file_name), *texts_of(told, "manifest")]
     return tuple(hit for place, text in texts for hit in find_in_text(text, place, today=today))

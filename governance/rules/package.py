@@ -1,0 +1,434 @@
+"""P01 to P15: what may leave an agency in a package, asked before its release and again at intake."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from datetime import date
+
+from governance.detect.patterns import Hit, Kind, valid_nhs_number
+from governance.detect.watch import PartFacts
+from governance.rules.base import Fault, Moment, Rule, Severity, rule
+from governance.rules.package_subject import PackageSubject, expected_schemas
+from schemas.scheme import SCHEME
+
+_BOTH = (Moment.RELEASE, Moment.INTAKE)
+_MINIMAL = "UK GDPR Art 5(1)(c), data minimisation"
+_SECURE = "UK GDPR Art 32(1)(a), pseudonymisation"
+_ACCURATE = "UK GDPR Art 5(1)(d), accuracy"
+_SEAL_AGAIN = "Seal again with the release and the agreement that the parties use now."
+
+EXPIRING_AT = 0.8
+"""Share of a secret's life from which it is to be replaced (docs/spec/keys-v1.md)."""
+
+MOST_NULL, MOST_INVALID, MOST_CHANGE = 0.5, 0.05, 0.3
+"""Limits of P13 and P15 unless the organisation sets its own: shares of the rows."""
+
+LONGEST_LEAD = 12 + 16 + 4 * 64
+"""Bytes of a sealed lead contact: nonce, tag and 256 bytes of text. A name, a team and a number are shorter."""
+
+_OWN_KINDS = {Kind.UNKEYED_HASH, Kind.FREE_TEXT}
+"""Kinds that have a rule of their own, P04 and P11."""
+
+
+def _parts(package: PackageSubject) -> Iterable[PartFacts]:
+    return (package.parts or {}).values()
+
+
+def _sender(package: PackageSubject) -> str:
+    return package.stated.sender
+
+
+def _counted(number: int, one: str, many: str) -> str:
+    return f"{number:,} {one if number == 1 else many}"
+
+
+@rule("P01", Severity.BLOCK, _BOTH, "The tables and columns are the agreed ones", why=_MINIMAL)
+def columns(package: PackageSubject) -> Iterator[Fault]:
+    """Every table that the scheme and the passes give, each with exactly its columns, and no other."""
+    if package.parts is None:
+        return
+    wanted = expected_schemas(package.agreement, package.stated.kind)
+    missing = [name for name in wanted if name not in package.parts]
+    if missing:
+        yield Fault(
+            sentence=f"The package lacks {_counted(len(missing), 'table', 'tables')} that the agreement's passes need.",
+            where=f"{package.where}: {', '.join(missing[:5])}",
+            fix=_SEAL_AGAIN,
+            owner=_sender(package),
+        )
+    for number, (name, part) in enumerate(package.parts.items()):
+        known = name in wanted
+        agreed = [(entry.name, str(entry.type)) for entry in wanted[name]] if known else []
+        found = [(column, facts.type) for column, facts in part.columns.items()]
+        if not known or (found and found != agreed):
+            more = len({column for column, _ in found} - {column for column, _ in agreed})
+            yield Fault(
+                sentence="A table of the package does not have the agreed columns."
+                if known
+                else "The package holds a table that the agreement does not know.",
+                where=f"{package.where}: part {name if known else number}",
+                evidence=f"{_counted(len(found), 'column', 'columns')}, {more} of them not agreed",
+                fix=_SEAL_AGAIN,
+                owner=_sender(package),
+            )
+
+
+@rule("P02", Severity.BLOCK, _BOTH, "The tokens have the shape of the scheme", why=_SECURE)
+def token_shape(package: PackageSubject) -> Iterator[Fault]:
+    """Tokens and block ids spread evenly over their range; what lies in one half of it is something else."""
+    for part in _parts(package):
+        uneven = [name for name, facts in part.columns.items() if facts.uneven]
+        few = 8 + 6 * (part.rows / 2**23) ** 0.5 + part.rows / 2**23
+        small = [name for name, facts in part.columns.items() if facts.small > few]
+        if uneven or small:
+            yield Fault(
+                sentence="A column of tokens holds numbers that are no tokens.",
+                where=f"{package.where}: part {part.name}, {', '.join([*uneven, *small][:5])}",
+                evidence=f"{_counted(len(uneven) + len(small), 'column', 'columns')} of {part.rows:,} rows",
+                fix=_SEAL_AGAIN,
+                owner=_sender(package),
+            )
+
+
+def _identifier_hits(package: PackageSubject) -> list[Hit]:
+    return [*package.hits, *(hit for part in _parts(package) for hit in part.hits)]
+
+
+def _hit_faults(
+    package: PackageSubject, wanted: Callable[[Hit], bool], sentence: str, fix: str
+) -> Iterator[Fault]:
+    for hit in filter(wanted, _identifier_hits(package)):
+        yield Fault(
+            sentence=sentence.format(kind=hit.kind.value),
+            where=f"{package.where}: {hit.place}",
+            evidence=_counted(hit.cells, "cell", "cells") if "column" in hit.place else "",
+            fix=fix,
+            owner=_sender(package),
+        )
+
+
+@rule("P03", Severity.BLOCK, _BOTH, "No raw identifier in cells, headers, file name or metadata", why=_SECURE)
+def raw_identifier(package: PackageSubject) -> Iterator[Fault]:
+    """Nothing that reads as an NHS number, postcode, UPRN, date of birth, e-mail, telephone number or name."""
+    yield from _hit_faults(
+        package,
+        lambda hit: hit.kind not in _OWN_KINDS,
+        "Something here looks like a {kind}.",
+        "Do not send the file. Take the identifier out, and seal again.",
+    )
+
+
+@rule("P04", Severity.BLOCK, _BOTH, "No hash of an identifier that was made without a key", why=_SECURE)
+def unkeyed_hash(package: PackageSubject) -> Iterator[Fault]:
+    """No MD5, SHA-1 or SHA-256 of a plausible date of birth or a listed name: anybody can undo those."""
+    yield from _hit_faults(
+        package,
+        lambda hit: hit.kind is Kind.UNKEYED_HASH,
+        "Here is the hash of a date of birth or a name, made without a key; anyone can undo it.",
+        "Do not send the file. Seal with Tallystick, which uses a key for every token.",
+    )
+
+
+@rule("P05", Severity.BLOCK, _BOTH, "Key and normaliser are those of the other agencies", why=_ACCURATE)
+def known_answer(package: PackageSubject) -> Iterator[Fault]:
+    """The known-answer values are the same for all packages of a run."""
+    for name, wanted, sentence, fix in (
+        (
+            "key_check",
+            package.key_check,
+            "The package was sealed with another linkage secret than its fellows.",
+            "Agencies compare the check values of their secrets (tallystick keys show); the odd one seals again.",
+        ),
+        (
+            "normaliser",
+            package.normaliser,
+            "The package was sealed by another version of the normaliser than its fellows.",
+            "Install the release that the agencies agreed on, and seal again.",
+        ),
+    ):
+        stated = package.stated.facts.get(name)
+        if stated is None:
+            yield Fault(
+                sentence=f"The package does not state its known-answer value ({name}).",
+                where=f"{package.where}: manifest, facts.{name}",
+                fix=_SEAL_AGAIN,
+                owner=_sender(package),
+            )
+        elif wanted is not None and stated != wanted:
+            yield Fault(sentence=sentence, where=package.where, fix=fix, owner=_sender(package))
+
+
+def _day(value: object) -> date | None:
+    try:
+        return date.fromisoformat(str(value))
+    except ValueError:
+        return None
+
+
+@rule(
+    "P06",
+    Severity.BLOCK,
+    _BOTH,
+    "The linkage secret is in its life",
+    why="Agreement, sealing.max_key_age_days",
+)
+def key_age(package: PackageSubject) -> Iterator[Fault]:
+    """Blocked when the secret has expired, is not yet valid or older than agreed; amber from 80% of its life."""
+    secret = package.secret
+    if secret is None:
+        return
+    starts, ends = _day(secret.get("starts_on")), _day(secret.get("expires_on"))
+    where, fix = (
+        f"{package.where}: manifest, facts.linkage_secret",
+        "Hold a new ceremony (tallystick keys contribute).",
+    )
+    if starts is None or ends is None:
+        yield Fault(
+            sentence="The package does not say in dates how long its linkage secret lasts.",
+            where=where,
+            fix=_SEAL_AGAIN,
+            owner=_sender(package),
+        )
+        return
+    used = package.stated.created_at.date()
+    life = (ends - starts).days + 1
+    if not starts <= used <= ends:
+        sentence = "The linkage secret had expired, or was not yet valid, when the package was sealed."
+        yield Fault(
+            sentence=sentence, where=where, fix=fix, owner=package.agreement.custodian or _sender(package)
+        )
+    elif life > package.agreement.max_key_age_days + 1:
+        yield Fault(
+            sentence="The linkage secret lasts longer than the agreement allows.",
+            where=where,
+            evidence=f"{life} days, {package.agreement.max_key_age_days} agreed",
+            fix=fix,
+            owner=package.agreement.custodian or _sender(package),
+        )
+    elif (used - starts).days >= EXPIRING_AT * life:
+        yield Fault(
+            sentence="The linkage secret expires soon.",
+            where=where,
+            evidence=f"{(ends - used).days} days left",
+            fix=fix,
+            owner=package.agreement.custodian or _sender(package),
+            due=ends.isoformat(),
+            severity=Severity.AMBER,
+        )
+
+
+@rule("P07", Severity.BLOCK, _BOTH, "The scheme version is the agreed one", why="Agreement, sealing.scheme")
+def scheme_version(package: PackageSubject) -> Iterator[Fault]:
+    """The package, the agreement and this release speak of one scheme."""
+    agreed = package.agreement.document["sealing"]["scheme"]
+    if package.stated.facts.get("scheme") != agreed or agreed != SCHEME:
+        yield Fault(
+            sentence="The package was sealed by another version of the scheme than the agreement names.",
+            where=f"{package.where}: manifest, facts.scheme",
+            fix=_SEAL_AGAIN,
+            owner=_sender(package),
+        )
+
+
+@rule("P08", Severity.BLOCK, _BOTH, "Record dates lie in the window and not in the future", why=_MINIMAL)
+def record_dates(package: PackageSubject) -> Iterator[Fault]:
+    """Contacts are dated, after the day that the package names and not after the day it was made."""
+    part = (package.parts or {}).get("contacts")
+    facts = part.columns.get("day") if part is not None else None
+    if facts is None or facts.low is None or facts.high is None:
+        return
+    epoch = date(1970, 1, 1).toordinal()
+    made, where = package.stated.created_at.date(), f"{package.where}: part contacts, day"
+    if facts.high + epoch > made.toordinal():
+        yield Fault(
+            sentence="Contacts are dated after the day the package was made.",
+            where=where,
+            fix="Correct the record dates of the extract, or their format in mapping.yaml, and seal again.",
+            owner=_sender(package),
+        )
+    after = _day(package.stated.facts.get("contacts_after"))
+    # A month more than the window: it can end on any day that the agencies agree, up to the day of sealing.
+    oldest = facts.high + epoch - 31 * package.agreement.months - 1
+    if (after is not None and facts.low + epoch <= after.toordinal()) or facts.low + epoch < oldest:
+        yield Fault(
+            sentence="Contacts are older than the window that the agreement allows.",
+            where=where,
+            evidence=f"window of {package.agreement.months} months",
+            fix="Seal again: Tallystick keeps contacts outside the window at the agency.",
+            owner=_sender(package),
+        )
+
+
+@rule(
+    "P09",
+    Severity.BLOCK,
+    _BOTH,
+    "The organisation is the signer",
+    why="UK GDPR Art 5(1)(f), integrity and confidentiality",
+)
+def signer(package: PackageSubject) -> Iterator[Fault]:
+    """The party that the package names is party to the agreement and signed it."""
+    party = package.stated.sender
+    known = {entry.id for entry in package.agreement.parties} | {package.agreement.unit_id}
+    if party not in known:
+        yield Fault(
+            sentence="The sender is no party to the agreement.",
+            where=f"{package.where}: manifest, sender",
+            fix="Refuse the package, and ask the sender which agreement it acts under.",
+            owner="governance officer",
+        )
+    elif package.signer is not None and package.signer != party:
+        yield Fault(
+            sentence="The package names one organisation and was signed by another.",
+            where=f"{package.where}: manifest, sender",
+            fix="Refuse the package, and tell both organisations.",
+            owner="governance officer",
+        )
+
+
+def _runs_of_digits(text: str) -> Iterator[str]:
+    digits = "".join(letter if letter.isdigit() else " " for letter in text)
+    yield from digits.split()
+
+
+@rule("P10", Severity.BLOCK, _BOTH, "No reference is shaped like an NHS number or a UPRN", why=_MINIMAL)
+def references(package: PackageSubject) -> Iterator[Fault]:
+    """Subjects are numbered from 0, and the names of the run and of the sealing hold no such number."""
+    for part in _parts(package):
+        for column, bound in (("subject", "subjects"), ("version", "versions")):
+            facts, most = part.columns.get(column), package.stated.counts.get(bound)
+            if facts is None or facts.high is None or facts.low is None or most is None:
+                continue
+            if facts.low < 0 or facts.high >= most:
+                yield Fault(
+                    sentence="Records are not numbered from 0 on: their numbers could be references of the agency.",
+                    where=f"{package.where}: part {part.name}, {column}",
+                    evidence=f"{most:,} {bound} declared",
+                    fix=_SEAL_AGAIN,
+                    owner=_sender(package),
+                )
+    for name, text in (
+        ("run", package.stated.run_id),
+        ("facts.seal_id", package.stated.facts.get("seal_id")),
+    ):
+        if name == "run" and any(
+            len(run) in (11, 12) or (len(run) == 10 and valid_nhs_number(run))
+            for run in _runs_of_digits(str(text))
+        ):
+            yield Fault(
+                sentence="The id of the run is shaped like an NHS number or a UPRN.",
+                where=f"{package.where}: manifest, {name}",
+                fix="Choose a run id such as 2026-11, at every agency the same.",
+                owner=_sender(package),
+            )
+
+
+@rule("P11", Severity.BLOCK, _BOTH, "No free text", why=_MINIMAL)
+def free_text(package: PackageSubject) -> Iterator[Fault]:
+    """No readable cell, and no lead contact long enough for a story."""
+    yield from _hit_faults(
+        package,
+        lambda hit: hit.kind is Kind.FREE_TEXT,
+        "A column holds text that people can read.",
+        "Do not send the file. Seal again with Tallystick.",
+    )
+    for part in _parts(package):
+        facts = part.columns.get("sealed")
+        if facts is not None and facts.high is not None and facts.high > LONGEST_LEAD:
+            yield Fault(
+                sentence="A lead contact is longer than a name, a team and a telephone number.",
+                where=f"{package.where}: part {part.name}, sealed",
+                evidence=f"up to {facts.high - 28:,} bytes of text, 256 allowed",
+                fix="Shorten the lead contacts of the extract to a name, a team and a number.",
+                owner=_sender(package),
+            )
+
+
+@rule(
+    "P12", Severity.BLOCK, _BOTH, "The agreed exclusions are attested by count", why="Agreement, exclusions"
+)
+def exclusions(package: PackageSubject) -> Iterator[Fault]:
+    """For each agreed kind of exclusion the agency says how many people it left out; none is a count too."""
+    agreed = [entry.kind for entry in package.agreement.exclusions]
+    stated = package.stated.facts.get("exclusions")
+    counts = stated if isinstance(stated, dict) else {}
+    missing = [kind for kind in agreed if type(counts.get(kind)) is not int]
+    if missing:
+        yield Fault(
+            sentence="The agency does not attest how many people it left out before sealing.",
+            where=f"{package.where}: manifest, facts.exclusions",
+            evidence=f"not attested: {', '.join(missing)}",
+            fix="Apply the exclusions to the extract, and seal with --excluded KIND=COUNT for each.",
+            owner=_sender(package),
+        )
+
+
+@rule("P13", Severity.AMBER, _BOTH, "Few values are missing or invalid", why=_ACCURATE)
+def null_rate(package: PackageSubject) -> Iterator[Fault]:
+    """Amber when more than half of an identifier is missing, or more than 5% of it invalid."""
+    quality = package.stated.facts.get("quality")
+    fields = quality.get("fields") if isinstance(quality, dict) else None
+    if not isinstance(fields, dict):
+        return
+    null, invalid = package.limits.get("null", MOST_NULL), package.limits.get("invalid", MOST_INVALID)
+    for name, counts in fields.items():
+        if not isinstance(counts, dict) or name not in package.agreement.match_fields:
+            continue
+        numbers = {key: value for key, value in counts.items() if type(value) is int}
+        rows = max(sum(numbers.values()), 1)
+        absent = numbers.get("missing", 0) + numbers.get("placeholder", 0)
+        for count, most, what in ((absent, null, "missing"), (numbers.get("invalid", 0), invalid, "invalid")):
+            if count > most * rows:
+                yield Fault(
+                    sentence=f"More of {name} is {what} than is usual.",
+                    where=package.where,
+                    evidence=f"{count:,} of {rows:,} values, limit {100 * most:g}%",
+                    fix="Look at the column, its date format and its codes (tallystick profile).",
+                    owner=_sender(package),
+                )
+
+
+@rule("P14", Severity.AMBER, _BOTH, "No token is over-frequent", why="Agreement, sealing.crowded_cell")
+def frequent(package: PackageSubject) -> Iterator[Fault]:
+    """Amber when one block holds ten times the crowd from which records skip a pass: a default value got through."""
+    most = 10 * package.agreement.crowded_cell
+    for part in _parts(package):
+        if part.heaviest > most:
+            yield Fault(
+                sentence="One block is far larger than a group of people can be.",
+                where=f"{package.where}: part {part.name}",
+                evidence=f"about {part.heaviest:,} of {part.rows:,} records, limit {most:,}",
+                fix="Look for a default date, name or address in the extract (tallystick profile).",
+                owner=_sender(package),
+            )
+
+
+@rule("P15", Severity.AMBER, _BOTH, "The number of records is like that of the last run", why=_ACCURATE)
+def row_count(package: PackageSubject) -> Iterator[Fault]:
+    """Amber when the number of subjects differs by more than 30% from the run before."""
+    before, now = package.last_rows, package.stated.counts.get("subjects")
+    if not before or now is None:
+        return
+    if abs(now - before) > package.limits.get("change", MOST_CHANGE) * before:
+        yield Fault(
+            sentence="The number of people differs much from the last run.",
+            where=package.where,
+            evidence=f"{now:,} now, {before:,} in the last run",
+            fix="Check that the extract is complete, and of the right date.",
+            owner=_sender(package),
+        )
+
+
+RULES: tuple[Rule[PackageSubject], ...] = (
+    *(
+        columns,
+        token_shape,
+        raw_identifier,
+        unkeyed_hash,
+        known_answer,
+        key_age,
+        scheme_version,
+        record_dates,
+    ),
+    *(signer, references, free_text, exclusions, null_rate, frequent, row_count),
+)
