@@ -7,6 +7,7 @@ from pathlib import Path
 
 import click
 
+from governance.audit.access import audited, note
 from hashing.commands.options import agency_options, query_options, rejects_option, show_profile, source_of
 from schemas.terminal import DAY, FILE, announcing, emit, json_option, out_option, passphrase
 
@@ -26,6 +27,7 @@ from schemas.terminal import DAY, FILE, announcing, emit, json_option, out_optio
 @rejects_option
 @click.option("--dry-run", is_flag=True, help="Make nothing, need no passphrase: report on the extract only.")
 @json_option
+@audited("seal", reads={"mapping_file": "mapping"}, makes={"out": "package", "crosswalk": "crosswalk"})
 def seal(
     extract: Path | None,
     agreement_file: Path,
@@ -86,6 +88,7 @@ def seal(
             rejects=rejects,
             announce=announce,
         )
+    note(counts={"rows": report["quality"]["rows"], "subjects": report["quality"]["subjects"]})
     if as_json:
         emit(report)
     else:
@@ -102,6 +105,7 @@ def seal(
 @click.option("--crosswalk", type=FILE, required=True, help="The crosswalk that `seal` left with you.")
 @out_option("CSV file to create with your own people, named again.")
 @json_option
+@audited("open", reads={"package": "return", "crosswalk": "crosswalk"}, makes={"out": "result"})
 def open_command(
     package: Path,
     extract: Path | None,
@@ -138,6 +142,7 @@ def open_command(
         crosswalk=crosswalk,
         out=out,
     )
+    note(run=opened.run_id, counts={"people": opened.people, "rows": opened.table.num_rows})
     if as_json:
         emit(
             {

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import click
 
+from governance.audit.access import audited, note
 from schemas.terminal import (
     DAY,
     FILE,
@@ -31,6 +32,7 @@ from schemas.terminal import (
 )
 @click.option("--out", type=FOLDER, required=True, help="Run folder to create.")
 @json_option
+@audited("link", reads={"packages": "package"}, makes={"out": "run"})
 def link_command(
     packages: tuple[Path, ...],
     agreement_file: Path,
@@ -68,6 +70,7 @@ def link_command(
             stage=announced(announce),
         )
     figures = summary_of(result, agreed)
+    note(run=result.run_id, counts={"packages": len(packages), "subjects": result.subjects})
     if as_json:
         emit(figures)
     else:
