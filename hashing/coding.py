@@ -79,6 +79,17 @@ def mapped(source: Codes, values: pa.StringArray) -> Mapped:
     return Mapped(source=source, table=table, values=target.values)
 
 
+def by_appearance(column: Coded) -> Coded:
+    """Return the same column with its values numbered in the order in which they first appear in the rows.
+
+    Lookups by row then touch memory in order where values are nearly unique, and frequent values lie together.
+    """
+    present = column.codes >= 0
+    encoded = pa.array(column.codes, mask=~present).dictionary_encode()
+    codes = encoded.indices.fill_null(-1).to_numpy(zero_copy_only=False).astype(np.int32, copy=False)
+    return Coded(codes=codes, values=column.values.take(encoded.dictionary))
+
+
 def encode(values: pa.StringArray) -> Coded:
     """Dictionary-encode a text column; nulls get the code -1."""
     encoded = values.dictionary_encode()

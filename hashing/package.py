@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from governance.agreement import Agreement
 from hashing import normalise
-from hashing.coding import Coded
+from hashing.coding import Coded, by_appearance
 from hashing.counts import counts_of
 from hashing.derive import derive, with_rarity
 from hashing.keys import RunKeys
@@ -91,7 +91,7 @@ def shuffle(subjects: Subjects, random_bytes: RandomBytes = os.urandom) -> Subje
         subjects,
         ref_subject=rank[subjects.ref_subject],
         version_subject=rank[subjects.version_subject[order]],
-        fields={name: coded.take(order) for name, coded in subjects.fields.items()},
+        fields={name: by_appearance(coded.take(order)) for name, coded in subjects.fields.items()},
         contacts=replace(
             contacts,
             subject=rank[contacts.subject],

@@ -19,6 +19,7 @@ import os
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
+from copy import copy
 from dataclasses import dataclass
 
 import numpy as np
@@ -37,8 +38,8 @@ RandomBytes = Callable[[int], bytes]
 BATCH_ROWS = 1 << 17
 """Rows of a record batch: about 10 MB of tokens."""
 
-SLICE_ROWS = 1 << 13
-"""Rows that are sealed at a time: the buffers of a token column then stay in a core's own cache."""
+SLICE_ROWS = 1 << 12
+"""Rows that are sealed at a time: their digests then stay in a core's own cache."""
 
 WORKERS = 2
 
@@ -67,88 +68,160 @@ class SealedPass:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class _Digests:
-    """V_f of every version: a table of distinct values, and which of them each version has.
+class _Field:
+    """V_f of all values derived from one identifier, side by side: a version's row is fetched once for all of them.
 
     Attributes:
         source: Shape (versions,): row of `blocks` of each version, -1 where there is no value; None when `blocks` has
             one row a version.
-        blocks: Digests; the last row, zero, stands for a missing value.
-        held: Whether each row of `blocks` is a value; of a rarity class: whether there is a name at all.
-        member: Whether each row of `blocks` belongs to the class; None where there is no class.
+        blocks: Shape (distinct values + 1, derived values, 2); the last row, zero, stands for a missing one.
     """
 
     source: Codes | None
-    blocks: Blocks
-    held: NDArray[np.bool_]
-    member: NDArray[np.bool_] | None = None
+    blocks: NDArray[np.uint64]
 
-    def at(self, rows: NDArray[np.int64]) -> NDArray[np.int64] | Codes:
-        """Return the rows of `blocks` that `rows` have."""
-        return rows if self.source is None else self.source[rows]
+    def fetch(self, rows: NDArray[np.int64], out: NDArray[np.uint64]) -> NDArray[np.uint64]:
+        """Return the digests of `rows`, shape (rows, derived values, 2), in the buffer `out`."""
+        at = rows if self.source is None else self.source[rows]
+        width = 2 * self.blocks.shape[1]
+        fetched = out[: len(rows) * width].reshape(len(rows), self.blocks.shape[1], 2)
+        np.take(self.blocks, at, axis=0, out=fetched, mode="wrap")  # -1: the last row
+        return fetched
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Digests:
+    """V_f of every version.
+
+    Attributes:
+        fields: The digests, by identifier.
+        place: Derived value -> its identifier, and its place among the values of that.
+        bits: Derived value -> its bit in `held` and `member`.
+        held: Shape (versions,), uint64: which derived values each version has.
+        member: Shape (versions,), uint64: which rarity classes each version's names belong to.
+        classes: The rarity classes.
+    """
+
+    fields: Mapping[str, _Field]
+    place: Mapping[str, tuple[str, int]]
+    bits: Mapping[str, np.uint64]
+    held: NDArray[np.uint64]
+    member: NDArray[np.uint64]
+    classes: frozenset[str]
 
 
 def _with_missing(blocks: Blocks) -> Blocks:
     return np.vstack([blocks, np.zeros((1, 2), dtype=np.uint64)])
 
 
-def _of_mapped(
-    name: str, column: Mapped, keys: TokenKeys, member: NDArray[np.bool_] | None = None
-) -> _Digests:
-    digests = _with_missing(keys.digests(name, column.values))
-    inside = None if member is None else np.append(member, False)[column.table]
-    return _Digests(
-        source=column.source,
-        blocks=np.ascontiguousarray(digests[column.table]),
-        held=column.table >= 0,
-        member=inside,
-    )
-
-
-def _of_name_set(column: NameSet, keys: TokenKeys) -> _Digests:
-    """V of both names in order of their own digests (as pairs of little-endian numbers), one row a version."""
+def _name_set_blocks(column: NameSet, keys: TokenKeys) -> tuple[Blocks, NDArray[np.bool_]]:
+    """Return V of both names in order of their own digests (pairs of little-endian numbers), and who has both."""
     each, together = keys.name_set()
     names = _with_missing(each.mac_texts(column.forename.values))
     held = np.zeros(len(column.forename.source), dtype=bool)
-    blocks = np.zeros((len(held), 2), dtype=np.uint64)
+    blocks = np.zeros((len(held) + 1, 2), dtype=np.uint64)
     for start in range(0, len(held), SLICE_ROWS):
-        rows = slice(start, start + SLICE_ROWS)
+        rows = slice(start, min(start + SLICE_ROWS, len(held)))
         left, right = (
-            np.take(each_name.table, each_name.source[rows], mode="wrap")
-            for each_name in (column.forename, column.surname)
+            np.take(name.table, name.source[rows], mode="wrap") for name in (column.forename, column.surname)
         )
         one, two = names[left], names[right]
         swap = (one[:, 0] > two[:, 0]) | ((one[:, 0] == two[:, 0]) & (one[:, 1] > two[:, 1]))
         first, second = np.where(swap[:, None], two, one), np.where(swap[:, None], one, two)
         held[rows] = (left >= 0) & (right >= 0)
         blocks[rows] = together.mac([first, second])
-    return _Digests(source=None, blocks=blocks, held=held)
+    return blocks, held
 
 
-def _digests(derived: Mapping[str, Column], keys: TokenKeys, needed: frozenset[str]) -> dict[str, _Digests]:
+class _DigestBuilder:
+    """Collects the digests of derived values by the identifier that they derive from."""
+
+    def __init__(self, versions: int, keys: TokenKeys) -> None:
+        self._keys = keys
+        self._columns: dict[str, list[Blocks]] = {}
+        self._sources: dict[str, Codes | None] = {}
+        self.place: dict[str, tuple[str, int]] = {}
+        self.bits: dict[str, np.uint64] = {}
+        self.held = np.zeros(versions, dtype=np.uint64)
+        self.member = np.zeros(versions, dtype=np.uint64)
+        self.classes: set[str] = set()
+
+    def _add(self, name: str, field: str, source: Codes | None, blocks: Blocks) -> np.uint64:
+        columns = self._columns.setdefault(field, [])
+        self._sources[field] = source
+        self.place[name] = (field, len(columns))
+        columns.append(blocks)
+        self.bits[name] = np.uint64(1) << np.uint64(len(self.bits))
+        return self.bits[name]
+
+    def mapped(self, name: str, column: Mapped, member: NDArray[np.bool_] | None = None) -> None:
+        """Add a derived value, or a rarity class with its members among the values."""
+        digests = _with_missing(self._keys.digests(name, column.values))
+        bit = self._add(name, name.partition(".")[0], column.source, digests[column.table])
+
+        def flags(table: NDArray[np.bool_]) -> NDArray[np.uint64]:
+            return np.take(np.where(table, bit, np.uint64(0)), column.source, mode="wrap")
+
+        self.held |= flags(column.table >= 0)
+        if member is not None:
+            self.classes.add(name)
+            self.member |= flags(np.append(member, False)[column.table])
+
+    def name_set(self, column: NameSet) -> None:
+        """Add the name set, one digest a version."""
+        blocks, held = _name_set_blocks(column, self._keys)
+        bit = self._add("name_set", "name_set", None, blocks)
+        self.held |= np.where(held, bit, np.uint64(0))
+
+    def build(self) -> _Digests:
+        """Return the digests, those of one identifier side by side."""
+        fields = {}
+        for field in list(self._columns):
+            columns = self._columns.pop(field)
+            fields[field] = _Field(source=self._sources[field], blocks=np.stack(columns, axis=1))
+        return _Digests(
+            fields=fields,
+            place=self.place,
+            bits=self.bits,
+            held=self.held,
+            member=self.member,
+            classes=frozenset(self.classes),
+        )
+
+
+def _digests(
+    derived: Mapping[str, Column], keys: TokenKeys, needed: frozenset[str], *, versions: int
+) -> _Digests:
     """Compute V_f of every distinct value once."""
-    made: dict[str, _Digests] = {}
+    made = _DigestBuilder(versions, keys)
     for name, column in derived.items():
-        if name not in needed:
-            continue
-        if isinstance(column, NameSet):
-            made[name] = _of_name_set(column, keys)
-        elif isinstance(column, Mapped):
-            made[name] = _of_mapped(name, column, keys)
+        if name in needed:
+            if isinstance(column, NameSet):
+                made.name_set(column)
+            elif isinstance(column, Mapped):
+                made.mapped(name, column)
     for field in ("forename", "surname"):
         exact = derived.get(f"{field}.exact")
         if isinstance(exact, Mapped):
             for kind, member in rarity(exact).items():
-                made[f"{field}.{kind}"] = _of_mapped(f"{field}.{kind}", exact, keys, member)
-    return made
+                made.mapped(f"{field}.{kind}", exact, member)
+    return made.build()
 
 
 class _Buffers:
-    """Buffers of one thread."""
+    """Buffers of one thread, for all fields of a slice."""
 
-    def __init__(self) -> None:
+    def __init__(self, digests: _Digests) -> None:
+        self.fetched = {
+            name: np.empty(SLICE_ROWS * 2 * field.blocks.shape[1], dtype=np.uint64)
+            for name, field in digests.fields.items()
+        }
         self.blocks = np.empty((SLICE_ROWS, 2), dtype=np.uint64)
         self.output = np.empty(16 * SLICE_ROWS + 15, dtype=np.uint8)
+
+
+_WIDTHS = {16: np.dtype("<u2"), 32: np.dtype("<u4")}
+Tokens = NDArray[np.uint16] | NDArray[np.uint32]
 
 
 class _PassSealer:
@@ -156,117 +229,106 @@ class _PassSealer:
 
     Args:
         blocking: The pass.
-        digests: Digests of all derived values.
+        digests: Digests of all derived values; all parts of the pass are among them.
         keys: Keys of the run.
     """
 
-    def __init__(self, blocking: Pass, digests: Mapping[str, _Digests], keys: TokenKeys) -> None:
+    def __init__(self, blocking: Pass, digests: _Digests, keys: TokenKeys) -> None:
         self.blocking = blocking
-        self._parts = [digests[part] for part in blocking.parts]
-        self._tokens = [(name, digests.get(name)) for name in blocking.tokens]
+        self._digests = digests
+        self._tokens = [name for name in blocking.tokens if name in digests.place]
+        needed = {digests.place[name][0] for name in (*blocking.parts, *self._tokens)}
+        self._fields = [name for name in digests.fields if name in needed]
         self._secret = keys.block_secret(blocking)
         self._id = keys.block_id(blocking)
         self._comparison = keys.comparison(blocking)
 
     def for_thread(self) -> _PassSealer:
         """Return the same sealer with cipher contexts of its own."""
-        other = object.__new__(_PassSealer)
-        other.blocking, other._parts, other._tokens = self.blocking, self._parts, self._tokens
+        other = copy(self)
         other._secret, other._id = self._secret.for_thread(), self._id.for_thread()
         other._comparison = self._comparison.for_thread()
         return other
 
     def _secrets(self, rows: NDArray[np.int64]) -> Blocks:
-        return self._secret.mac([np.take(part.blocks, part.at(rows), axis=0) for part in self._parts])
+        message = []
+        for part in self.blocking.parts:
+            field, place = self._digests.place[part]
+            held = self._digests.fields[field]
+            at = rows if held.source is None else held.source[rows]
+            message.append(held.blocks[at, place])
+        return self._secret.mac(message)
 
     def block_ids(self, rows: NDArray[np.int64]) -> NDArray[np.int64]:
-        """Return the block id of each of `rows`."""
+        """Return the block id of each of `rows`, in a thread of its own."""
+        mine = self.for_thread()
         ids = np.empty(len(rows), dtype=np.int64)
         for start in range(0, len(rows), SLICE_ROWS):
             part = rows[start : start + SLICE_ROWS]
-            ids[start : start + len(part)] = self._id.mac([self._secrets(part)]).view("<i8")[:, 0]
+            ids[start : start + len(part)] = mine._id.mac([mine._secrets(part)]).view("<i8")[:, 0]
         return ids
-
-    def block_ids_alone(self, rows: NDArray[np.int64]) -> NDArray[np.int64]:
-        """Return `block_ids` in a thread of its own."""
-        return self.for_thread().block_ids(rows)
 
     def batch(
         self, rows: NDArray[np.int64], ids: NDArray[np.int64], noise: Mapping[str, NDArray[np.uint16]]
     ) -> pa.RecordBatch:
-        """Return the record batch of `rows`, whose block ids are known.
+        """Return the record batch of `rows`, in a thread of its own.
 
         Args:
             rows: Versions.
             ids: Their block ids.
             noise: Random tokens of `rows` for each rarity class.
         """
-        size = len(rows)
-        tokens = {
-            name: np.empty(size, dtype=_WIDTHS[DERIVED[name].bits]) for name, held in self._tokens if held
-        }
-        missing = {name: np.zeros(size, dtype=bool) for name in tokens}
-        buffers = _Buffers()
+        mine, size = self.for_thread(), len(rows)
+        tokens = {name: np.empty(size, dtype=_WIDTHS[DERIVED[name].bits]) for name in self._tokens}
+        buffers = _Buffers(self._digests)
         for start in range(0, size, SLICE_ROWS):
             piece = slice(start, min(start + SLICE_ROWS, size))
-            part = rows[piece]
-            # Both rows of a pair share the prefix, so its chaining state and the mask of the last block are made once.
-            state = (
-                self._comparison.prefix([self._secrets(part)], rows=len(part)) ^ self._comparison.last_mask
-            )
-            for name, held in self._tokens:
-                if held is not None:
-                    missing[name][piece] = self._tokens_into(
-                        tokens[name][piece], held, part, state, buffers, noise.get(name, _NO_NOISE)[piece]
-                    )
-        columns = [
-            pa.nulls(size, token_type(name))
-            if held is None
-            else pa.array(tokens[name], mask=missing[name] if missing[name].any() else None)
-            for name, held in self._tokens
-        ]
+            mine._seal_slice(rows[piece], {name: column[piece] for name, column in tokens.items()}, buffers)
+        held, member = self._digests.held[rows], self._digests.member[rows]
+        for name in noise:
+            # Outside its rarity class a name gets a random token: nothing shows unless two records agree.
+            outside = (member & self._digests.bits[name]) == 0
+            np.copyto(tokens[name], noise[name], where=outside)
+        columns = [self._column(name, tokens.get(name), held) for name in self.blocking.tokens]
         versions = pa.array(rows.astype(np.int32))
         return pa.RecordBatch.from_arrays(
             [versions, pa.array(ids), *columns], schema=pass_schema(self.blocking)
         )
 
-    def _tokens_into(
-        self,
-        target: NDArray[np.uint16] | NDArray[np.uint32],
-        digests: _Digests,
-        rows: NDArray[np.int64],
-        state: Blocks,
-        buffers: _Buffers,
-        noise: NDArray[np.uint16],
-    ) -> NDArray[np.bool_]:
-        """Fill `target` with the tokens of `rows`; return where the value is missing."""
-        blocks = buffers.blocks[: len(rows)]
-        at = digests.at(rows)
-        np.take(digests.blocks, at, axis=0, out=blocks, mode="wrap")  # -1: the last row
-        np.bitwise_xor(blocks, state, out=blocks)
-        macs = self._comparison.encrypt_into(blocks, buffers.output[: blocks.nbytes + 15])
-        width = target.dtype.newbyteorder("<")
-        target[:] = macs.view(width)[:, 0]
-        if digests.member is not None:
-            # Outside its rarity class a name gets a random token: nothing shows unless two records agree.
-            outside = ~np.take(digests.member, at, mode="wrap")
-            target[outside] = noise[outside]
-        return ~np.take(digests.held, at, mode="wrap")
+    def _column(self, name: str, tokens: Tokens | None, held: NDArray[np.uint64]) -> pa.Array:
+        if tokens is None:
+            return pa.nulls(len(held), token_type(name))
+        missing = (held & self._digests.bits[name]) == 0
+        return pa.array(tokens, mask=missing if missing.any() else None)
+
+    def _seal_slice(self, rows: NDArray[np.int64], tokens: Mapping[str, Tokens], buffers: _Buffers) -> None:
+        """Fill `tokens` with those of `rows`, whatever is missing included."""
+        fetched = {
+            name: self._digests.fields[name].fetch(rows, buffers.fetched[name]) for name in self._fields
+        }
+
+        def digests(name: str) -> Blocks:
+            field, place = self._digests.place[name]
+            view: Blocks = fetched[field][:, place]
+            return view
+
+        secrets = self._secret.mac([digests(part) for part in self.blocking.parts])
+        # All tokens of a row begin with its block secret, so that block is enciphered once.
+        state = self._comparison.prefix([secrets], rows=len(rows)) ^ self._comparison.last_mask
+        blocks, output = buffers.blocks[: len(rows)], buffers.output[: 16 * len(rows) + 15]
+        for name, column in tokens.items():
+            # Copied as one number of 16 bytes: numpy's inner loop would otherwise be two words long.
+            blocks.view(np.complex128)[:, 0] = digests(name).view(np.complex128)[:, 0]
+            np.bitwise_xor(blocks, state, out=blocks)
+            column[:] = self._comparison.encrypt_into(blocks, output).view(column.dtype)[:, 0]
 
 
-_WIDTHS = {16: np.uint16, 32: np.uint32}
-_NO_NOISE = np.zeros(0, dtype=np.uint16)
-
-
-def _complete(blocking: Pass, digests: Mapping[str, _Digests], versions: int) -> NDArray[np.int64]:
+def _complete(blocking: Pass, digests: _Digests) -> NDArray[np.int64]:
     """Return the versions that hold every part of the pass."""
-    held = np.ones(versions, dtype=bool)
-    for part in blocking.parts:
-        if part not in digests:
-            return np.zeros(0, dtype=np.int64)
-        found = digests[part]
-        held &= found.held if found.source is None else np.take(found.held, found.source, mode="wrap")
-    return np.flatnonzero(held)
+    if any(part not in digests.bits for part in blocking.parts):
+        return np.zeros(0, dtype=np.int64)
+    wanted = np.bitwise_or.reduce([digests.bits[part] for part in blocking.parts])
+    return np.flatnonzero((digests.held & wanted) == wanted)
 
 
 def roomy(ids: NDArray[np.int64], crowded_cell: int) -> NDArray[np.bool_]:
@@ -290,26 +352,26 @@ def _pieces(rows: int) -> list[slice]:
 
 
 def _noise(
-    blocking: Pass, rows: NDArray[np.int64], digests: Mapping[str, _Digests], random_bytes: RandomBytes
+    blocking: Pass, rows: int, digests: _Digests, random_bytes: RandomBytes
 ) -> dict[str, NDArray[np.uint16]]:
     """Draw random tokens for every row and rarity class of the pass, in the order of its columns."""
-    classes = [name for name in blocking.tokens if name in digests and digests[name].member is not None]
-    return {name: np.frombuffer(random_bytes(2 * len(rows)), dtype="<u2") for name in classes}
+    classes = [name for name in blocking.tokens if name in digests.classes]
+    return {name: np.frombuffer(random_bytes(2 * rows), dtype="<u2") for name in classes}
 
 
 def _batches(
     sealer: _PassSealer,
     rows: NDArray[np.int64],
     ids: NDArray[np.int64],
-    digests: Mapping[str, _Digests],
+    digests: _Digests,
     pool: ThreadPoolExecutor,
     random_bytes: RandomBytes,
 ) -> Iterator[pa.RecordBatch]:
     """Yield the batches in order, `WORKERS` of them being made ahead."""
     ahead: deque[Future[pa.RecordBatch]] = deque()
     for piece in _pieces(len(rows)):
-        noise = _noise(sealer.blocking, rows[piece], digests, random_bytes)
-        ahead.append(pool.submit(sealer.for_thread().batch, rows[piece], ids[piece], noise))
+        noise = _noise(sealer.blocking, len(rows[piece]), digests, random_bytes)
+        ahead.append(pool.submit(sealer.batch, rows[piece], ids[piece], noise))
         if len(ahead) > WORKERS:
             yield ahead.popleft().result()
     while ahead:
@@ -334,11 +396,11 @@ def seal(
         random_bytes: Source of the tokens outside a rarity class.
     """
     needed = frozenset(TOKENS) | {part for blocking in passes for part in blocking.parts}
-    digests = _digests(derived, keys, needed)
     versions = max((_rows(column) for column in derived.values()), default=0)
+    digests = _digests(derived, keys, needed, versions=versions)
     with ThreadPoolExecutor(max_workers=WORKERS, thread_name_prefix="seal") as pool:
         for blocking in passes:
-            complete = _complete(blocking, digests, versions)
+            complete = _complete(blocking, digests)
             if len(complete) == 0:
                 yield SealedPass(
                     blocking=blocking, batches=iter(()), sealed=0, incomplete=versions, crowded=0
@@ -346,7 +408,7 @@ def seal(
                 continue
             sealer = _PassSealer(blocking, digests, keys)
             pieces = [complete[piece] for piece in _pieces(len(complete))]
-            ids = np.concatenate(list(pool.map(sealer.block_ids_alone, pieces)))
+            ids = np.concatenate(list(pool.map(sealer.block_ids, pieces)))
             kept = roomy(ids, crowded_cell)
             rows, ids = complete[kept], ids[kept]
             yield SealedPass(
