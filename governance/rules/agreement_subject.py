@@ -8,7 +8,7 @@ from datetime import date
 from typing import Any
 
 from governance.agreement_faults import faulty_sections
-from governance.agreement_reading import Fault, Path_, Source, path_text
+from governance.agreement_reading import Fault, Source, path_text
 from governance.agreement_signatures import Signatures
 from governance.register import Register
 from governance.rules.base import Finding, Severity
@@ -38,6 +38,7 @@ class AgreementSubject:
         today: The day of the check.
         register: The law, as data.
         faults: What is wrong with its form.
+        wanting: For a draft: what its form lacks before it can be active.
         digest: Digest of the document; None when it has faults.
         signatures: What its signature files prove.
         job: What is about to be done under it, when something is.
@@ -49,6 +50,7 @@ class AgreementSubject:
     today: date
     register: Register
     faults: tuple[Fault, ...] = ()
+    wanting: tuple[Fault, ...] = ()
     digest: str | None = None
     signatures: Signatures = field(default_factory=Signatures)
     job: Job | None = None
@@ -61,16 +63,12 @@ class AgreementSubject:
 
     def place(self, *path: str | int) -> str:
         """Return where `path` stands: file, line, column and field path."""
-        return self._place(path, key=True)
+        found = self.source.place(path, key=True) if self.source else None
+        return f"{self.where}{f', {found}' if found else ''}: {path_text(path)}"
 
     def fault_place(self, fault: Fault) -> str:
-        """Return where a fault of form stands."""
-        at = f", {fault.place}" if fault.place else ""
-        return f"{self.where}{at}: {path_text(fault.path)}"
-
-    def _place(self, path: Path_, *, key: bool) -> str:
-        found = self.source.place(path, key=key) if self.source else None
-        return f"{self.where}{f', {found}' if found else ''}: {path_text(path)}"
+        """Return where a fault of form stands: file, line and column."""
+        return f"{self.where}, {fault.place}" if fault.place else self.where
 
     def _clean(self, *path: str | int) -> bool:
         return not any(fault.path[: len(path)] == path for fault in self.faults)
