@@ -62,6 +62,18 @@ class AgreementRefused(TallystickError):
     """A rule about the agreement blocks the work (docs/spec/agreement-v1.md, section Rules)."""
 
 
+class ComplianceBlocked(TallystickError):
+    """Rules of compliance stop the work; the message lists every finding that blocks it."""
+
+
+class ExceptionInvalid(InputError):
+    """A signed exception is not well formed, or does not cover what it is shown for."""
+
+
+class RulesInvalid(InputError):
+    """Rules that an organisation adds of its own are not well formed."""
+
+
 class OutputError(InputError):
     """An output cannot be written where the user asked."""
 
