@@ -138,7 +138,7 @@ def parse_line(line: bytes) -> Entry:
         AuditError: It is not the canonical form of an entry; `where` names the field.
     """
     value = fields_of(line)
-    artefacts = [Artefact(kind=made["kind"], digest=made["digest"]) for made in value["artefacts"]]
+    artefacts = tuple(Artefact(kind=made["kind"], digest=made["digest"]) for made in value["artefacts"])
     try:
         time = datetime.strptime(value["time"], _TIME).replace(tzinfo=UTC)
     except ValueError:
@@ -151,7 +151,7 @@ def parse_line(line: bytes) -> Entry:
             **{name: value[name] for name in _PLAIN},
             counts=value["counts"],
             artefacts=artefacts,
-            subjects=value["subjects"],
+            subjects=tuple(value["subjects"]),
         ),
     )
 
