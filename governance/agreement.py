@@ -6,7 +6,7 @@ of its canonical JSON (RFC 8785), so comments and layout may change freely. docs
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import date
 from pathlib import Path
@@ -33,6 +33,7 @@ __all__ = [
     "load_agreement",
     "parse_agreement",
     "read_document",
+    "refuse_faults",
     "require_in_force",
     "schema_faults",
 ]
@@ -301,7 +302,12 @@ def _placed(fault: Fault, source: Source) -> Fault:
     return replace(fault, place=source.place(fault.at or fault.path, key=unknown or bool(fault.missing)))
 
 
-def _refuse(faults: list[Fault], where: str) -> None:
+def refuse_faults(faults: Iterable[Fault], where: str) -> None:
+    """Refuse a document that has faults.
+
+    Raises:
+        AgreementInvalid: Names each of them, once.
+    """
     lines = list(dict.fromkeys(map(str, faults)))
     if lines:
         listed = "\n  ".join(lines)
@@ -318,7 +324,7 @@ def parse_agreement(document: Mapping[str, Any], *, where: str = "agreement") ->
     Raises:
         AgreementInvalid: Names every fault at once, each with its field path.
     """
-    _refuse(agreement_faults(document), where)
+    refuse_faults(agreement_faults(document), where)
     return agreement_of(document)
 
 
@@ -334,7 +340,7 @@ def load_agreement(path: Path, *, today: date | None = None) -> Agreement:
         NotInForce: It does not bind today.
     """
     source = read_source(path)
-    _refuse(agreement_faults(source.document, source), str(path))
+    refuse_faults(agreement_faults(source.document, source), str(path))
     agreement = agreement_of(source.document)
     if today is not None:
         require_in_force(agreement, today, where=str(path))

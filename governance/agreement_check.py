@@ -2,23 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Sequence
 from datetime import date
 from pathlib import Path
 
-from governance.agreement import Agreement, agreement_faults, agreement_of
+from governance.agreement import Agreement, agreement_faults, agreement_of, refuse_faults
 from governance.agreement_reading import Fault, Source, read_source
 from governance.agreement_signatures import Signatures, read_signatures, signatures_folder
+from governance.exceptions import cover, load_exception
+from governance.gate import gate
 from governance.register import Register, shipped_register
-from governance.rules.agreement import RULES
 from governance.rules.agreement_subject import AgreementSubject, Job
-from governance.rules.base import Finding, Moment, blocks, run_rules
-from schemas.errors import AgreementInvalid, AgreementRefused
+from governance.rules.base import Finding, Moment
+from governance.rules.registry import Family, findings_of
 
 __all__ = ["Job", "agreement_findings", "agreement_subject", "require_agreement"]
-
-Cover = Callable[[Sequence[Finding]], Sequence[Finding]]
-"""Marks the findings that a signed exception covers."""
 
 
 def _faults(source: Source) -> tuple[list[Fault], list[Fault]]:
@@ -85,25 +83,20 @@ def agreement_findings(
     agreement, subject = agreement_subject(
         path, today=today, signatures=signatures, register=register, job=job
     )
-    return agreement, run_rules(RULES, subject, moment=Moment.AGREEMENT)
+    return agreement, _ask(subject)
 
 
-def refusal(findings: Iterable[Finding], *, where: str) -> AgreementRefused | None:
-    """Return the error that names every block finding, None when there is none."""
-    blocking = blocks(findings)
-    if not blocking:
-        return None
-    lines = dict.fromkeys(f"{found.rule}: {found.sentence}" for found in blocking)
-    listed = "\n  ".join(lines)
-    return AgreementRefused(
-        f"nothing may be done under this agreement: {len(lines)} block(s).\n  {listed}",
-        where=where,
-        remedy=f"See tallystick agreement check {where}.",
-    )
+def _ask(subject: AgreementSubject) -> list[Finding]:
+    return findings_of(Family.AGREEMENT, subject, moment=Moment.AGREEMENT)
 
 
 def require_agreement(
-    path: Path, *, today: date, job: Job | None = None, cover: Cover = lambda found: found
+    path: Path,
+    *,
+    today: date,
+    job: Job | None = None,
+    exceptions: Sequence[Path] = (),
+    party: str = "",
 ) -> Agreement:
     """Return the agreement at `path`, or refuse all work under it; every command that touches data comes here.
 
@@ -111,19 +104,18 @@ def require_agreement(
         path: The agreement; its signatures stand in `<path>.sigs`.
         today: The day of the work.
         job: What is about to be done.
-        cover: Marks the findings that a signed exception covers.
+        exceptions: Signed exceptions.
+        party: Who does the work; an exception has to concern it.
 
     Raises:
         AgreementInvalid: It has faults of form, all named with line and column.
-        AgreementRefused: A rule blocks.
+        ComplianceBlocked: A rule blocks, and no exception covers it.
+        ExceptionInvalid: An exception is not what it has to be.
     """
     agreement, subject = agreement_subject(path, today=today, job=job)
     if agreement is None:
-        listed = "\n  ".join(dict.fromkeys(map(str, subject.faults)))
-        raise AgreementInvalid(
-            f"the agreement has faults:\n  {listed}", where=str(path), remedy="Correct them and run again."
-        )
-    refused = refusal(cover(run_rules(RULES, subject, moment=Moment.AGREEMENT)), where=str(path))
-    if refused is not None:
-        raise refused
+        refuse_faults(subject.faults, str(path))
+    assert agreement is not None  # noqa: S101 - refused above
+    granted = [load_exception(file, agreement) for file in exceptions]
+    gate(cover(_ask(subject), granted, party=party, today=today))
     return agreement

@@ -8,6 +8,7 @@ from datetime import date, timedelta
 from typing import Any
 
 from ruamel.yaml import YAML
+from ruamel.yaml.comments import CommentedMap
 
 from schemas.identity import PublicIdentity
 
@@ -68,7 +69,9 @@ def _field(name: str, standards: Mapping[str, str]) -> dict[str, str]:
     return entry
 
 
-def _with_keys(entry: dict[str, Any], keys: PublicIdentity | None) -> dict[str, Any]:
+def with_keys(entry: Mapping[str, Any], keys: PublicIdentity | None) -> dict[str, Any]:
+    """Return a party's entry with these public keys in place of any others, or as it is when there are none."""
+    entry = dict(entry)
     if keys is not None:
         entry["keys"] = {name: text for name, text in keys.to_dict().items() if name != "party"}
     return entry
@@ -121,10 +124,10 @@ def draft_agreement(
             }
         ],
         "parties": [
-            _with_keys({"id": name, "agency_type": kind, "role": "controller"}, keys.get(name))
+            with_keys({"id": name, "agency_type": kind, "role": "controller"}, keys.get(name))
             for name, kind in parties.items()
         ],
-        "linkage_unit": _with_keys({"id": unit_id}, keys.get(unit_id)),
+        "linkage_unit": with_keys({"id": unit_id}, keys.get(unit_id)),
         "fields": [_field(name, standards or {}) for name in _NECESSITY],
         "window": {"months": months, "minimum_agencies": 2},
         "outputs": {
@@ -158,13 +161,35 @@ def keys_yaml(identity: PublicIdentity) -> str:
     return stream.getvalue()
 
 
+_COMMENTS = {
+    "status": "draft, active, suspended or terminated. A draft binds nobody.",
+    "purposes": "Why the data is shared, in words that the people concerned would understand.",
+    "parties": "Who takes part, on what lawful basis (legal), and whom to ask (contacts).",
+    "linkage_unit": "Who links the sealed records; it never holds the linkage secret.",
+    "dpia": "The data protection impact assessment. Also enter: approved (date), review_due (date).",
+    "fields": "The closed list of what is used. use: match, display, filter or reference.",
+    "window": "Contacts of how many months count, and from how many agencies on a person is reported.",
+    "outputs": "What an agency may be told, and the smallest count of people that may leave.",
+    "sealing": "On which combinations of identifiers records may meet, under which privacy budget.",
+    "matching": "From which probability two records are one person, or are for a person to look at.",
+    "exclusions": "Who is left out at the agency before sealing; each agency attests how many.",
+    "exceptions": "Which role of which party may sign exceptions to which rules.",
+    "retention": "How long each artefact is kept, in days.",
+    "rights": "How people use their rights.",
+}
+"""Section -> what stands above it in a drafted file."""
+
+
 def agreement_yaml(document: Mapping[str, Any]) -> str:
-    """Return `document` as YAML with a note on top of what it is."""
+    """Return `document` as YAML with a note on top of what it is, and a line above each section."""
     yaml = YAML()
     yaml.default_flow_style = False
     yaml.width = 5000  # a folded key would be hard to compare by eye
     stream = io.StringIO()
-    yaml.dump(dict(document), stream)
+    noted = CommentedMap(document)
+    for section in _COMMENTS.keys() & document.keys():
+        noted.yaml_set_comment_before_after_key(section, before=_COMMENTS[section])
+    yaml.dump(noted, stream)
     head = (
         "# A data-sharing agreement as Tallystick reads it. Drafted by the program: adapt it with your\n"
         "# data protection officers before anyone signs it. It is no legal advice.\n"

@@ -58,10 +58,6 @@ class NotInForce(TallystickError):
     """An agreement is a valid document but binds nobody today (rule D02)."""
 
 
-class AgreementRefused(TallystickError):
-    """A rule about the agreement blocks the work (docs/spec/agreement-v1.md, section Rules)."""
-
-
 class ComplianceBlocked(TallystickError):
     """Rules of compliance stop the work; the message lists every finding that blocks it."""
 
