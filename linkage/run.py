@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
@@ -18,19 +19,23 @@ import pyarrow.parquet as pq
 from governance.agreement import Agreement
 from linkage.candidates import PassPairs, find_candidates
 from linkage.clusters import Clusters, cluster
+from linkage.clusters_evidence import read_evidence
+from linkage.clusters_metrics import ClusterMetrics, cluster_metrics
+from linkage.clusters_review import labels, review_table
 from linkage.database import connect
-from linkage.intake import Sender, counted, latest_contact, take_in
+from linkage.intake import Sender, counted, take_in
 from linkage.model import splink_settings
 from linkage.privacy import Reidentification, measure
+from linkage.privacy_budget import planned_lambda, require_budget
 from linkage.returns import write_returns
 from linkage.scoring import score_candidates
 from linkage.training import Trained
 from linkage.window import MultiAgency, find_multi_agency
+from linkage.window_days import last_day, require_contacts_from
 from schemas.atomic import atomic_folder
-from schemas.errors import LinkageError, SchemaMismatch
+from schemas.errors import LinkageError
 from schemas.identity import PrivateIdentity, PublicIdentity
 from schemas.policies import ReplayGuard
-from schemas.scheme import Pass
 
 Stage = Callable[[str], Any]
 """Given a stage's name, returns a context manager that lasts as long as the stage."""
@@ -61,6 +66,9 @@ class RunResult:
     planned_lambda: Mapping[str, float]
     links: Links
     clusters: Clusters
+    metrics: ClusterMetrics
+    kept_apart: int
+    to_review: Mapping[str, int]
     trained: Trained
     window: MultiAgency
     reidentification: Reidentification
@@ -70,95 +78,6 @@ class RunResult:
     def subjects(self) -> int:
         """Subjects of all agencies."""
         return sum(sender.subjects for sender in self.senders)
-
-
-def planned_lambda(
-    passes: Sequence[Pass], counts: Sequence[Mapping[str, Any]], *, subjects: int
-) -> dict[str, float]:
-    """Return for each pass λ, the expected number of non-matching candidate pairs a record.
-
-    The agencies counted how many pairs of unrelated records of their own meet in the pass; their pooled rate holds
-    for pairs across agencies too. With rate c and N subjects, λ = c (N - 1) / 2, since a pair belongs to two records.
-    """
-    pairs = sum(float(entry["pairs"]) for entry in counts)
-    rates = {
-        blocking.name: sum(float(entry["passes"].get(blocking.name, 0)) for entry in counts) / max(pairs, 1.0)
-        for blocking in passes
-    }
-    return {name: rate * max(subjects - 1, 0) / 2 for name, rate in rates.items()}
-
-
-def require_budget(lambdas: Mapping[str, float], agreement: Agreement) -> None:
-    """Refuse passes that show more than the agreement's privacy budget allows, for the records that came.
-
-    Raises:
-        LinkageError: d or a λ is over budget.
-    """
-    budget = agreement.budget
-    remedy = (
-        "Leave out or strengthen passes in the agreement (tallystick rehearse plans them), and seal again."
-    )
-    for name, value in lambdas.items():
-        if value > budget.lambda_:
-            raise LinkageError(
-                f"pass {name} would join {value:.2g} unrelated records a record; the agreement allows "
-                f"{budget.lambda_}.",
-                remedy=remedy,
-            )
-    total = 2 * sum(lambdas.values())
-    if total > budget.d:
-        raise LinkageError(
-            f"the passes together show d = {total:.3f}; the agreement allows {budget.d}.", remedy=remedy
-        )
-
-
-def last_day(
-    senders: Sequence[Sender], con: duckdb.DuckDBPyConnection, *, months: int, created_at: datetime
-) -> date:
-    """Return the last day of the window when nobody names one: the latest day that contacts reach or were sealed for.
-
-    It never lies after the day of the run, whatever a sender says.
-
-    Raises:
-        SchemaMismatch: An agency's statement of which contacts it sent is no date.
-    """
-    found = [latest_contact(con) or date.min]
-    for sender in senders:
-        since = sender.manifest.facts.get("contacts_after")
-        if since is not None:
-            try:
-                after = date.fromisoformat(str(since))
-            except ValueError:
-                raise SchemaMismatch(
-                    "does not say in a date which contacts it carries.", where=sender.agency
-                ) from None
-            found.append(
-                con.execute("SELECT (?::DATE + to_months(?))::DATE", [after, months]).fetchall()[0][0]
-            )
-    last = max(found)
-    return created_at.date() if last == date.min else min(last, created_at.date())
-
-
-def require_contacts_from(
-    senders: Sequence[Sender], con: duckdb.DuckDBPyConnection, *, months: int, as_of: date
-) -> None:
-    """Refuse a window that begins before the contacts that an agency sent.
-
-    Agencies send only contacts inside the window that they sealed for, so an earlier one would silently miss some.
-
-    Raises:
-        LinkageError: An agency's contacts begin too late.
-    """
-    start: date = con.execute(
-        f"SELECT (DATE '{as_of.isoformat()}' - INTERVAL {months} MONTH)::DATE"
-    ).fetchall()[0][0]
-    for sender in senders:
-        since = sender.manifest.facts.get("contacts_after")
-        if since is not None and str(since) > start.isoformat():
-            raise LinkageError(
-                f"{sender.agency} sent no contacts before {since}, but the window begins after {start}.",
-                remedy="Link without --as-of, or let every agency seal again with the same --as-of.",
-            )
 
 
 def _read_links(con: duckdb.DuckDBPyConnection) -> Links:
@@ -173,9 +92,27 @@ def _read_links(con: duckdb.DuckDBPyConnection) -> Links:
     )
 
 
+def _keep_apart(con: duckdb.DuckDBPyConnection) -> int:
+    """Forget the links between records that an agency wants kept apart; return how many such pairs there are."""
+    con.execute("CREATE TABLE IF NOT EXISTS apart (subject_l INTEGER, subject_r INTEGER)")
+    con.execute(
+        """
+        DELETE FROM links USING apart
+        WHERE links.subject_l = apart.subject_l AND links.subject_r = apart.subject_r
+        """
+    )
+    return int(con.execute("SELECT count(*) FROM apart").fetchall()[0][0])
+
+
 def _cluster_links(
     con: duckdb.DuckDBPyConnection, links: Links, agreement: Agreement, subjects: int
 ) -> Clusters:
+    """Cluster, and fill the table `people` (subject, person).
+
+    Raises:
+        LinkageError: Two records that an agency wants kept apart became one person (rule L05; never expected).
+    """
+    evidence = read_evidence(con, agreement.passes)
     found = cluster(
         links.left,
         links.right,
@@ -185,7 +122,10 @@ def _cluster_links(
         threshold=agreement.threshold,
         review_from=agreement.review_from,
         largest=agreement.largest_cluster,
+        evidence=evidence,
     )
+    if (found.person[evidence.apart_left] == found.person[evidence.apart_right]).any():
+        raise LinkageError("L05: records that an agency wants kept apart became one person.")
     table = pa.table(
         {"subject": np.arange(subjects, dtype=np.int32), "person": found.person.astype(np.int32)}
     )
@@ -193,6 +133,28 @@ def _cluster_links(
     con.execute("CREATE TABLE people AS SELECT * FROM people_in")
     con.unregister("people_in")
     return found
+
+
+def _review(
+    con: duckdb.DuckDBPyConnection, links: Links, clusters: Clusters, agreement: Agreement
+) -> pa.Table:
+    return review_table(
+        labels(con),
+        links.left,
+        links.right,
+        links.weight,
+        links.probability,
+        clusters=clusters,
+        threshold=agreement.threshold,
+        review_from=agreement.review_from,
+    )
+
+
+def _metrics(links: Links, clusters: Clusters, agreement: Agreement) -> ClusterMetrics:
+    inside = (links.probability >= agreement.threshold) & (
+        clusters.person[links.left] == clusters.person[links.right]
+    )
+    return cluster_metrics(clusters.person, links.left[inside], links.right[inside])
 
 
 def summary_of(result: RunResult, agreement: Agreement) -> dict[str, Any]:
@@ -221,6 +183,12 @@ def summary_of(result: RunResult, agreement: Agreement) -> dict[str, Any]:
             "largest": result.clusters.largest,
             "review": result.clusters.review,
             "cut": result.clusters.cut,
+            "cut_by": dict(result.clusters.cut_by),
+            "kept_apart": result.kept_apart,
+            "sizes": {str(size): people for size, people in result.metrics.sizes.items()},
+            "density": result.metrics.density,
+            "bridged": result.metrics.bridged,
+            "to_review": dict(result.to_review),
         },
         "multi_agency": {
             "window_months": result.window.months,
@@ -233,7 +201,7 @@ def summary_of(result: RunResult, agreement: Agreement) -> dict[str, Any]:
 
 
 def _write_results(
-    con: duckdb.DuckDBPyConnection, folder: Path, result: RunResult, agreement: Agreement
+    con: duckdb.DuckDBPyConnection, folder: Path, result: RunResult, agreement: Agreement, review: pa.Table
 ) -> None:
     """Write what evaluation and explanation need later: numbers of subjects and weights, no token."""
     named = "JOIN subjects AS {0} ON {0}.subject = links.subject_{0}"
@@ -241,12 +209,13 @@ def _write_results(
         con.sql(
             f"""
             SELECT l.agency AS agency_l, l.number AS subject_l, r.agency AS agency_r, r.number AS subject_r,
-                   match_weight, match_probability, found_by
+                   match_weight, match_probability, found_by, pattern
             FROM links {named.format("l")} {named.format("r")}
             """
         ).to_arrow_table(),
         folder / "links.parquet",
     )
+    pq.write_table(review, folder / "review.parquet")
     pq.write_table(
         con.sql(
             "SELECT agency, number AS subject, person FROM subjects JOIN people USING (subject)"
@@ -276,7 +245,8 @@ def link(
 
     Args:
         paths: The agencies' packages.
-        out: Folder to create: `returns/`, `run.json`, `model.json`, `links.parquet`, `people.parquet`.
+        out: Folder to create: `returns/`, `run.json`, `model.json`, `links.parquet`, `review.parquet`,
+            `people.parquet`.
         agreement: The agreement of the run.
         unit: The linkage unit's identity.
         known: Public identities of the parties.
@@ -303,9 +273,11 @@ def link(
             passes = find_candidates(con, agreement.passes)
         with stage("compare, train and score"):
             trained = score_candidates(con, agreement.passes, counted(senders), subjects=subjects)
+            kept_apart = _keep_apart(con)
             links = _read_links(con)
         with stage("cluster"):
             clusters = _cluster_links(con, links, agreement, subjects)
+            review = _review(con, links, clusters, agreement)
         with stage("measure privacy"):
             reidentification = measure(
                 con,
@@ -339,12 +311,15 @@ def link(
                 planned_lambda=lambdas,
                 links=links,
                 clusters=clusters,
+                metrics=_metrics(links, clusters, agreement),
+                kept_apart=kept_apart,
+                to_review=Counter(review.column("reason").to_pylist()),
                 trained=trained,
                 window=window,
                 reidentification=reidentification,
                 told=told,
             )
-            _write_results(con, folder, result, agreement)
+            _write_results(con, folder, result, agreement, review)
     if guard is not None:
         # Only now: a run that failed may be tried again with the same packages.
         guard.admit_all((sender.manifest, None) for sender in senders)

@@ -17,20 +17,15 @@ from linkage_oracle import first_day
 from linkage_world import AGENCIES, AS_OF, NOW, World
 
 from governance.agreement import Budget
+from linkage.comparing import PATTERN_BITS
 from linkage.database import connect
-from linkage.run import (
-    RunResult,
-    last_day,
-    link,
-    planned_lambda,
-    require_budget,
-    require_contacts_from,
-    summary_of,
-)
+from linkage.privacy_budget import planned_lambda, require_budget
+from linkage.run import RunResult, link, summary_of
+from linkage.window_days import last_day, require_contacts_from
 from schemas.errors import LinkageError, OutputError, SchemaMismatch
 from schemas.payload import pass_part
 from schemas.policies import ReplayGuard
-from schemas.scheme import FIELDS, parse_pass
+from schemas.scheme import COMPARISONS, FIELDS, parse_pass
 
 STAGES = (
     "take in packages",
@@ -83,6 +78,7 @@ def test_what_a_run_leaves(run: _Run) -> None:
         "run.json",
         "model.json",
         "links.parquet",
+        "review.parquet",
         "people.parquet",
         *(f"returns/{name}.tally" for name in AGENCIES),
     }
@@ -141,7 +137,7 @@ def _readable(folder: Path) -> dict[str, bytes]:
         table = pq.read_table(path)
         text = "\n".join(repr(row) for row in table.to_pylist())
         shown[path.name] = (repr(table.schema) + text).encode()
-    assert len(shown) == 4
+    assert len(shown) == 5
     return shown
 
 
@@ -168,6 +164,7 @@ def test_run_holds_no_token(run: _Run, world: World) -> None:
         "match_weight",
         "match_probability",
         "found_by",
+        "pattern",
     ]
     assert pq.read_schema(run.folder / "people.parquet").names == ["agency", "subject", "person"]
     shown = b"".join(_readable(run.folder).values())
@@ -178,9 +175,10 @@ def test_run_holds_no_token(run: _Run, world: World) -> None:
                 assert str(abs(block))[:12].encode() not in shown
         for sealed in world.table(agency, "leads").column("sealed").to_pylist():
             assert sealed.hex().encode() not in shown
-    numbers = {
-        value for row in pq.read_table(run.folder / "links.parquet").to_pylist() for value in row.values()
-    }
+    rows = pq.read_table(run.folder / "links.parquet").to_pylist()
+    # Of a pattern nothing but the levels of the comparisons can be read: 4 bits each.
+    assert all(row.pop("pattern") < 2 ** (PATTERN_BITS * (len(COMPARISONS) + 1)) for row in rows)
+    numbers = {value for row in rows for value in row.values()}
     largest = max(sender.subjects for sender in run.result.senders)
     assert max(n for n in numbers if isinstance(n, int)) < max(largest, 2 ** len(world.agreement.passes))
 
