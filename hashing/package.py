@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from calendar import monthrange
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from datetime import date, datetime, timedelta
 from pathlib import Path
@@ -16,6 +16,10 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from numpy.typing import NDArray
 
 from governance.agreement import Agreement
+from governance.check_moments import Release
+from governance.exceptions import SignedException
+from governance.gate import remarks
+from governance.rules.package_subject import Stated
 from hashing import normalise
 from hashing.coding import Coded, by_appearance
 from hashing.counts import counts_of
@@ -61,6 +65,7 @@ class SealReport:
         contacts_sent: Contacts inside the window, which the package carries.
         contacts_kept_back: Contacts outside the window or without a date, which stay at the agency.
         contacts_after: The package carries contacts after this day only, ISO; None when it carries none.
+        remarks: What the rules ask people to look at, and the exceptions that let the package leave.
     """
 
     agency: str
@@ -69,6 +74,7 @@ class SealReport:
     contacts_sent: int
     contacts_kept_back: int
     contacts_after: str | None
+    remarks: tuple[str, ...] = ()
 
 
 def _permutation(size: int, random_bytes: RandomBytes) -> NDArray[np.int64]:
@@ -188,6 +194,9 @@ def seal_subjects(
     created_at: datetime,
     as_of: date | None = None,
     seal_id: str | None = None,
+    secret_facts: Mapping[str, int | str] | None = None,
+    exclusions: Mapping[str, int] | None = None,
+    exceptions: Sequence[SignedException] = (),
     random_bytes: RandomBytes = os.urandom,
     progress: Callable[[int, int], None] | None = None,
 ) -> SealReport:
@@ -204,10 +213,14 @@ def seal_subjects(
         created_at: A time with a zone.
         as_of: Last day of the window; the day of the latest contact when None.
         seal_id: Names this sealing, so that its return is opened with its own crosswalk.
+        secret_facts: What the package states of the linkage secret's life (rules P06 and L03).
+        exclusions: Kind of exclusion -> people left out before sealing (rule P12).
+        exceptions: Signed exceptions to rules.
         random_bytes: Source of randomness.
         progress: Called with (passes done, passes in all).
 
     Raises:
+        ComplianceBlocked: A rule on packages stops the release; nothing is written.
         OutputError: The package cannot be written.
         PackageError: A value breaks a rule of the package format.
     """
@@ -219,10 +232,13 @@ def seal_subjects(
     context = lead_context(agreement.digest, run_id, subjects.agency)
     reports: list[PassReport] = []
     sent, after = in_window(subjects.contacts, agreement, as_of)
+    release = Release(
+        agreement, today=created_at.date(), rows=len(subjects.version_subject), exceptions=exceptions
+    )
 
     def parts() -> Iterator[tuple[str, str, Callable[[BinaryIO], None]]]:
         versions = pa.RecordBatch.from_arrays([pa.array(subjects.version_subject)], schema=VERSIONS)
-        yield "versions", ARROW_STREAM, arrow_stream(VERSIONS, iter([versions]))
+        yield "versions", ARROW_STREAM, arrow_stream(VERSIONS, release.batches("versions", [versions]))
         sealed = seal(
             derived, agreement.passes, keys, crowded_cell=agreement.crowded_cell, random_bytes=random_bytes
         )
@@ -235,21 +251,22 @@ def seal_subjects(
                     crowded=made.crowded,
                 )
             )
-            yield pass_part(index), ARROW_STREAM, arrow_stream(pass_schema(made.blocking), made.batches)
+            watched = release.batches(pass_part(index), made.batches)
+            yield pass_part(index), ARROW_STREAM, arrow_stream(pass_schema(made.blocking), watched)
             if progress is not None:
                 progress(index + 1, len(agreement.passes))
-        yield "contacts", ARROW_STREAM, arrow_stream(CONTACTS, iter([_contacts_batch(sent)]))
-        leads = _sealed_leads(sent.lead, keys, context, random_bytes)
-        yield "leads", ARROW_STREAM, arrow_stream(LEADS, iter([leads]))
+        contacts = release.batches("contacts", [_contacts_batch(sent)])
+        yield "contacts", ARROW_STREAM, arrow_stream(CONTACTS, contacts)
+        leads = release.batches("leads", [_sealed_leads(sent.lead, keys, context, random_bytes)])
+        yield "leads", ARROW_STREAM, arrow_stream(LEADS, leads)
+        release.approve(stated, target.name)  # what is written so far is thrown away when this refuses
 
-    quality = asdict(subjects.quality)
-    write_package(
-        target,
+    stated = Stated(
         kind="sealed",
-        sender=sender,
-        recipient=unit,
         agreement_digest=agreement.digest,
         run_id=run_id,
+        sender=sender.party,
+        recipient=unit.party,
         purpose=agreement.purpose,
         created_at=created_at,
         counts={
@@ -265,9 +282,23 @@ def seal_subjects(
             "key_check": keys.key_check(),
             "normaliser": normalise.normaliser_fingerprint().hex(),
             "standards": dict(agreement.standards),
-            "quality": quality,
+            "quality": asdict(subjects.quality),
             "counted": counts,  # type: ignore[dict-item]
+            **({} if secret_facts is None else {"linkage_secret": dict(secret_facts)}),
+            **({} if exclusions is None else {"exclusions": dict(exclusions)}),
         },
+    )
+    write_package(
+        target,
+        kind=stated.kind,
+        sender=sender,
+        recipient=unit,
+        agreement_digest=stated.agreement_digest,
+        run_id=stated.run_id,
+        purpose=stated.purpose,
+        created_at=created_at,
+        counts=stated.counts,
+        facts=stated.facts,
         parts=parts(),
     )
     return SealReport(
@@ -277,6 +308,7 @@ def seal_subjects(
         contacts_sent=len(sent.day),
         contacts_kept_back=len(subjects.contacts.day) - len(sent.day),
         contacts_after=None if after is None else after.isoformat(),
+        remarks=tuple(remarks(release.findings)),
     )
 
 
