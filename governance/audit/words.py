@@ -1,12 +1,16 @@
 """Find what looks like an identifier, a key or a token in text that people write into a log.
 
-A pattern can find numbers, postcodes and dates; it cannot find a name. Patterns are bounded, so that the hexadecimal
-digits of a digest or a case number such as `CASE-2026-0042` are left in peace.
+Stricter than `governance.detect`, which judges data: here a false alarm costs a rewording, so any full date counts.
+Patterns are bounded, so that a case number such as `CASE-2026-0042` is left in peace. Of names, only a listed forename
+beside a listed surname is found.
 """
 
 from __future__ import annotations
 
 import re
+
+from governance.detect.names import holds_name
+from governance.detect.patterns import valid_nhs_number
 
 _DATE_WORD = r"(?:jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec)[a-z]*"
 _PATTERNS = (
@@ -46,16 +50,12 @@ def identifiers_in(text: str) -> list[str]:
     # Ten digits are an NHS number, twelve a UPRN, eleven a telephone number; a plain date has eight.
     if _NUMBER.search(_DATE_SHAPED.sub("", text)):
         found.add("a long number")
+    if holds_name(text):
+        found.add("a person's name")
     return sorted(found)
 
 
 def identifiers_in_id(text: str) -> list[str]:
     """Return the same for an id that people choose (a run, a user): dates and long numbers are usual there."""
-    return ["an NHS number"] if any(map(_is_nhs_number, _TEN_DIGITS.findall(text))) else []
-
-
-def _is_nhs_number(text: str) -> bool:
-    """Whether the check digit is right: weights 10 to 2, modulus 11. Source: NHS Data Dictionary, NHS NUMBER."""
-    digits = [int(each) for each in text if each.isdigit()]
-    check = -sum(weight * digit for weight, digit in zip(range(10, 1, -1), digits, strict=False)) % 11
-    return check == digits[9] and len(set(digits)) > 1
+    numbers = (re.sub("[ -]", "", match) for match in _TEN_DIGITS.findall(text))
+    return ["an NHS number"] if any(map(valid_nhs_number, numbers)) else []

@@ -352,6 +352,7 @@ def test_damaged_salts_are_told(log: AuditLog) -> None:
         ("from j.smith@example.org", "an e-mail address"),
         ("token 00112233445566778899aabbccddeeff", "a key or a token"),
         ("uprn 100023336956", "a long number"),
+        ("asked by Mary Smith", "a person's name"),
     ],
 )
 def test_reasons_with_identifiers_are_refused(log: AuditLog, reason: str, holds: str) -> None:
