@@ -1,12 +1,15 @@
 """Take packages in: each is verified, compared with its fellows, and loaded into the database of the run.
 
 Nothing here can read a linkage secret. That all packages were sealed with the same one shows by their key-check
-values, which tell nothing about it.
+values, which tell nothing about it. No token reaches the database as its agency made it (`linkage.rekey`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+import os
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
@@ -16,15 +19,17 @@ import duckdb
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
+from numpy.typing import NDArray
 
 from governance.agreement import Agreement
+from linkage.rekey import Rekeying
 from schemas.container import OpenedPackage, open_package
 from schemas.errors import LinkageError, SchemaMismatch, SignerNotParty, WrongLinkageSecret, WrongNormaliser
 from schemas.identity import PrivateIdentity, PublicIdentity
 from schemas.manifest import Manifest
 from schemas.payload import CONTACTS, LEADS, VERSIONS, pass_part, pass_schema
 from schemas.policies import Expectation, ReplayGuard
-from schemas.scheme import COMPARISONS, FAMILY_LEVELS, SCHEME
+from schemas.scheme import COMPARISONS, FAMILY_LEVELS, SCHEME, Pass
 from schemas.tables import read_batches
 
 
@@ -49,71 +54,65 @@ class Sender:
     manifest: Manifest
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Arrival:
+    package: OpenedPackage
+    sender: Sender
+    where: str
+
+
+_VERSIONS = pa.schema([("version", pa.int32()), ("subject", pa.int32())])
+_LEADS = pa.schema([("agency", pa.string()), ("lead", pa.int32()), ("sealed", pa.binary())])
+
+
 def token_table(index: int) -> str:
     """Return the name of the table with the tokens of pass number `index`."""
     return f"tokens_{index:02d}"
 
 
-def _create_tables(con: duckdb.DuckDBPyConnection, agreement: Agreement) -> None:
-    for index, blocking in enumerate(agreement.passes):
-        _create(con, token_table(index), pass_schema(blocking))
-    con.execute("CREATE TABLE versions (version INTEGER, subject INTEGER)")
-    con.execute("CREATE TABLE subjects (subject INTEGER, agency VARCHAR, number INTEGER)")
-    con.execute("CREATE TABLE contacts (subject INTEGER, day DATE, is_open BOOLEAN, lead INTEGER)")
-    con.execute("CREATE TABLE leads (agency VARCHAR, lead INTEGER, sealed BLOB)")
+def _create(
+    con: duckdb.DuckDBPyConnection, name: str, schema: pa.Schema, batches: Iterable[pa.RecordBatch]
+) -> None:
+    """Create a table of all `batches`, one in memory at a time; an error of theirs comes out as it is."""
+    failures: list[BaseException] = []
 
+    def watched() -> Iterator[pa.RecordBatch]:
+        try:
+            yield from batches
+        except BaseException as error:
+            failures.append(error)  # DuckDB would make a text of it
+            raise
 
-def _create(con: duckdb.DuckDBPyConnection, name: str, schema: pa.Schema) -> None:
-    empty = schema.empty_table()
-    con.register("incoming", empty)
-    con.execute(f"CREATE TABLE {name} AS SELECT * FROM incoming LIMIT 0")
-    con.unregister("incoming")
-
-
-def _load(
-    con: duckdb.DuckDBPyConnection,
-    package: OpenedPackage,
-    part: str,
-    schema: pa.Schema,
-    insert: str,
-    *,
-    max_rows: int,
-    bounds: Mapping[str, int] | None = None,
-) -> int:
-    """Insert the batches of a part by the statement `insert`, which reads from `incoming` (and its row number `row`).
-
-    Args:
-        con: The database of the run.
-        package: The package.
-        part: Its part.
-        schema: The columns of the part.
-        insert: The statement.
-        max_rows: Rows declared.
-        bounds: Column -> first number that is out of range; numbers count from 0.
-
-    Returns:
-        Rows inserted.
-    """
-    rows = 0
-    for batch in read_batches(package, part, schema=schema, max_rows=max_rows):
-        _check_bounds(batch, bounds or {}, f"{package.where}: part {part}")
-        row = pa.array(np.arange(rows, rows + batch.num_rows, dtype=np.int32))
-        con.register("incoming", pa.Table.from_batches([batch]).append_column("row", row))
-        con.execute(insert)
+    con.register("incoming", pa.RecordBatchReader.from_batches(schema, watched()))
+    try:
+        con.execute(f"CREATE TABLE {name} AS SELECT * FROM incoming")
+    except duckdb.Error:
+        if failures:
+            raise failures[0] from None
+        raise
+    finally:
         con.unregister("incoming")
-        rows += batch.num_rows
-    return rows
+
+
+def _read(
+    arrival: _Arrival, part: str, schema: pa.Schema, *, max_rows: int, **bounds: int
+) -> Iterator[pa.RecordBatch]:
+    """Yield the batches of a part; `bounds` gives for a column the first number that is out of range."""
+    where = f"{arrival.where}: part {part}"
+    for batch in read_batches(arrival.package, part, schema=schema, max_rows=max_rows):
+        _check_bounds(batch, bounds, where)
+        yield batch
 
 
 def _check_bounds(batch: pa.RecordBatch, bounds: Mapping[str, int], where: str) -> None:
     """Refuse numbers of records that the package does not have: added up, they would mean another agency's."""
     for name, end in bounds.items():
         column = batch.column(name)
-        out = pc.sum(pc.or_(pc.less(column, 0), pc.greater_equal(column, end))).as_py() or 0
-        if not batch.schema.field(name).nullable:
-            out += column.null_count
-        if out:
-            raise SchemaMismatch(f"refers to {out} record(s) that the package does not have.", where=where)
+        if column.null_count and not batch.schema.field(name).nullable:
+            raise SchemaMismatch(f"lacks {column.null_count} number(s) of records.", where=where)
+        found = pc.min_max(column).as_py()
+        if len(column) > column.null_count and (found["min"] < 0 or found["max"] >= end):
+            raise SchemaMismatch("refers to records that the package does not have.", where=where)
 
 
 def _check_counted(manifest: Manifest, where: str) -> None:
@@ -152,79 +151,14 @@ def _check_fellows(manifest: Manifest, first: Manifest | None, where: str) -> No
         )
 
 
-def _check_once(con: duckdb.DuckDBPyConnection, index: int, sender: Sender, where: str) -> None:
+def _check_once(batch: pa.RecordBatch, seen: NDArray[np.bool_], where: str) -> None:
     """Refuse a version that stands twice in a pass: its pairs would count twice."""
-    first, last = sender.first_version, sender.first_version + sender.versions - 1
-    twice = con.execute(
-        f"SELECT count(*) - count(DISTINCT version) FROM {token_table(index)} WHERE version BETWEEN {first} AND {last}"
-    ).fetchall()[0][0]
+    version = batch.column("version").to_numpy()
+    before = int(np.count_nonzero(seen))
+    seen[version] = True
+    twice = before + len(version) - int(np.count_nonzero(seen))
     if twice:
-        raise SchemaMismatch(
-            f"{twice} version(s) stand twice in one pass.", where=f"{where}: part {pass_part(index)}"
-        )
-
-
-def _take_in(
-    con: duckdb.DuckDBPyConnection,
-    package: OpenedPackage,
-    agreement: Agreement,
-    first_subject: int,
-    first_version: int,
-    where: str,
-) -> Sender:
-    manifest = package.manifest
-    sender = Sender(
-        agency=manifest.sender,
-        first_subject=first_subject,
-        subjects=manifest.count("subjects"),
-        first_version=first_version,
-        versions=manifest.count("versions"),
-        manifest=manifest,
-    )
-    versions = _load(
-        con,
-        package,
-        "versions",
-        VERSIONS,
-        f"INSERT INTO versions SELECT row + {first_version}, subject + {first_subject} FROM incoming",
-        max_rows=sender.versions,
-        bounds={"subject": sender.subjects},
-    )
-    _check_count(versions, sender, where)
-    con.execute(
-        "INSERT INTO subjects SELECT i + ?, ?, i FROM range(?) t(i)",
-        [first_subject, sender.agency, sender.subjects],
-    )
-    for index, blocking in enumerate(agreement.passes):
-        _load(
-            con,
-            package,
-            pass_part(index),
-            pass_schema(blocking),
-            f"INSERT INTO {token_table(index)} "
-            f"SELECT * EXCLUDE (row) REPLACE (version + {first_version} AS version) FROM incoming",
-            max_rows=sender.versions,
-            bounds={"version": sender.versions},
-        )
-        _check_once(con, index, sender, where)
-    leads = _load(
-        con,
-        package,
-        "leads",
-        LEADS,
-        f"INSERT INTO leads SELECT '{sender.agency}', row, sealed FROM incoming",
-        max_rows=manifest.count("contacts"),
-    )
-    _load(
-        con,
-        package,
-        "contacts",
-        CONTACTS,
-        f"INSERT INTO contacts SELECT subject + {first_subject}, day, is_open, lead FROM incoming",
-        max_rows=manifest.count("contacts"),
-        bounds={"subject": sender.subjects, "lead": leads},
-    )
-    return sender
+        raise SchemaMismatch(f"{twice} version(s) stand twice in one pass.", where=where)
 
 
 def _check_count(found: int, sender: Sender, where: str) -> None:
@@ -238,6 +172,124 @@ def _check_count(found: int, sender: Sender, where: str) -> None:
         )
 
 
+def _versions(arrivals: Sequence[_Arrival]) -> Iterator[pa.RecordBatch]:
+    for arrival in arrivals:
+        sender, rows = arrival.sender, 0
+        for batch in _read(arrival, "versions", VERSIONS, max_rows=sender.versions, subject=sender.subjects):
+            number = np.arange(batch.num_rows, dtype=np.int64) + (sender.first_version + rows)
+            subject = batch.column("subject").to_numpy() + np.int64(sender.first_subject)
+            yield _numbered(_VERSIONS, version=number, subject=subject)
+            rows += batch.num_rows
+        _check_count(rows, sender, arrival.where)
+
+
+def _tokens(
+    arrivals: Sequence[_Arrival], index: int, blocking: Pass, rekeying: Rekeying
+) -> Iterator[pa.RecordBatch]:
+    for arrival in arrivals:
+        sender, part = arrival.sender, pass_part(index)
+        seen = np.zeros(sender.versions, dtype=np.bool_)
+        for batch in _read(
+            arrival, part, pass_schema(blocking), max_rows=sender.versions, version=sender.versions
+        ):
+            _check_once(batch, seen, f"{arrival.where}: part {part}")
+            yield rekeying.tokens(batch, index=index, first_version=sender.first_version)
+
+
+def _leads(arrivals: Sequence[_Arrival], counts: dict[str, int]) -> Iterator[pa.RecordBatch]:
+    """Yield the sealed leads of all packages, and note in `counts` how many each agency sent."""
+    for arrival in arrivals:
+        agency, rows = arrival.sender.agency, 0
+        for batch in _read(arrival, "leads", LEADS, max_rows=arrival.sender.manifest.count("contacts")):
+            number = np.arange(rows, rows + batch.num_rows, dtype=np.int32)
+            named = pa.array([agency]).take(pa.array(np.zeros(batch.num_rows, dtype=np.int32)))
+            yield pa.RecordBatch.from_arrays([named, pa.array(number), batch.column("sealed")], schema=_LEADS)
+            rows += batch.num_rows
+        counts[agency] = rows
+
+
+def _contacts(arrivals: Sequence[_Arrival], leads: Mapping[str, int]) -> Iterator[pa.RecordBatch]:
+    for arrival in arrivals:
+        sender = arrival.sender
+        for batch in _read(
+            arrival,
+            "contacts",
+            CONTACTS,
+            max_rows=sender.manifest.count("contacts"),
+            subject=sender.subjects,
+            lead=leads[sender.agency],
+        ):
+            subject = pa.array(batch.column("subject").to_numpy() + np.int32(sender.first_subject))
+            yield pa.RecordBatch.from_arrays([subject, *batch.columns[1:]], schema=CONTACTS)
+
+
+def _numbered(schema: pa.Schema, **columns: NDArray[np.int64]) -> pa.RecordBatch:
+    return pa.RecordBatch.from_arrays(
+        [pa.array(columns[field.name].astype(np.int32)) for field in schema], schema=schema
+    )
+
+
+def _load_passes(
+    con: duckdb.DuckDBPyConnection, arrivals: Sequence[_Arrival], agreement: Agreement, rekeying: Rekeying
+) -> None:
+    """Load as many passes at a time as the database has threads: DuckDB stores one stream with one thread only."""
+    threads = con.execute("SELECT current_setting('threads')").fetchall()[0][0]
+
+    def load_one(index: int) -> None:
+        blocking = agreement.passes[index]
+        with con.cursor() as cursor:
+            _create(
+                cursor,
+                token_table(index),
+                pass_schema(blocking),
+                _tokens(arrivals, index, blocking, rekeying),
+            )
+
+    with ThreadPoolExecutor(max_workers=threads) as pool:
+        work = [pool.submit(load_one, index) for index in range(len(agreement.passes))]
+        try:
+            for each in work:
+                each.result()
+        except BaseException:
+            pool.shutdown(wait=True, cancel_futures=True)
+            raise
+
+
+def _load(
+    con: duckdb.DuckDBPyConnection, arrivals: Sequence[_Arrival], agreement: Agreement, rekeying: Rekeying
+) -> None:
+    """Fill the tables of the run, one statement a table, however many packages there are."""
+    _create(con, "versions", _VERSIONS, _versions(arrivals))
+    con.execute("CREATE TABLE subjects (subject INTEGER, agency VARCHAR, number INTEGER)")
+    for sender in (arrival.sender for arrival in arrivals):
+        con.execute(
+            "INSERT INTO subjects SELECT i + ?, ?, i FROM range(?) t(i)",
+            [sender.first_subject, sender.agency, sender.subjects],
+        )
+    _load_passes(con, arrivals, agreement, rekeying)
+    leads: dict[str, int] = {}
+    _create(con, "leads", _LEADS, _leads(arrivals, leads))
+    _create(con, "contacts", CONTACTS, _contacts(arrivals, leads))
+
+
+def _arrive(package: OpenedPackage, before: Sequence[_Arrival], agreement: Agreement, where: str) -> _Arrival:
+    """Compare a package with the agreement and its fellows, and number its records."""
+    manifest = package.manifest
+    if agreement.party(manifest.sender) is None:
+        raise SignerNotParty("the sender is no party to this agreement.", where=where)
+    _check_fellows(manifest, before[0].sender.manifest if before else None, where)
+    last = before[-1].sender if before else None
+    sender = Sender(
+        agency=manifest.sender,
+        first_subject=last.first_subject + last.subjects if last else 0,
+        subjects=manifest.count("subjects"),
+        first_version=last.first_version + last.versions if last else 0,
+        versions=manifest.count("versions"),
+        manifest=manifest,
+    )
+    return _Arrival(package=package, sender=sender, where=where)
+
+
 def take_in(
     con: duckdb.DuckDBPyConnection,
     paths: Sequence[Path],
@@ -248,8 +300,9 @@ def take_in(
     run_id: str | None = None,
     guard: ReplayGuard | None = None,
     progress: Callable[[int, int], None] | None = None,
+    random_bytes: Callable[[int], bytes] = os.urandom,
 ) -> list[Sender]:
-    """Verify and load the packages in `paths`; all of them or none count.
+    """Verify and load the packages in `paths`, with every block id and token re-keyed; all of them or none count.
 
     Args:
         con: The database of the run, empty.
@@ -259,7 +312,8 @@ def take_in(
         known: Public identities of the parties.
         run_id: The run; that of the first package when None.
         guard: Register of packages taken in before; it is only looked at.
-        progress: Called with (packages done, packages in all).
+        progress: Called with (packages verified, packages in all).
+        random_bytes: Source of the key that tokens are re-keyed under, which is gone when this function returns.
 
     Raises:
         PackageError: A package is not genuine, or does not fit its fellows or the agreement.
@@ -267,35 +321,24 @@ def take_in(
     """
     if not paths:
         raise LinkageError("there is no package to link.", remedy="Name the .tally files of the agencies.")
-    guard = guard or ReplayGuard()
-    _create_tables(con, agreement)
-    senders: list[Sender] = []
-    for done, path in enumerate(paths):
-        expect = Expectation(
-            kind="sealed",
-            agreement_digest=agreement.digest,
-            run_id=run_id or (senders[0].manifest.run_id if senders else None),
-            purpose=agreement.purpose,
-        )
-        with open_package(path, recipient=unit, known_senders=known, expect=expect) as package:
-            if agreement.party(package.manifest.sender) is None:
-                raise SignerNotParty("the sender is no party to this agreement.", where=str(path))
-            _check_fellows(package.manifest, senders[0].manifest if senders else None, str(path))
-            previous = senders[-1] if senders else None
-            senders.append(
-                _take_in(
-                    con,
-                    package,
-                    agreement,
-                    previous.first_subject + previous.subjects if previous else 0,
-                    previous.first_version + previous.versions if previous else 0,
-                    str(path),
-                )
+    arrivals: list[_Arrival] = []
+    with ExitStack() as opened, Rekeying(random_bytes) as rekeying:
+        for path in paths:
+            expect = Expectation(
+                kind="sealed",
+                agreement_digest=agreement.digest,
+                run_id=run_id or (arrivals[0].sender.manifest.run_id if arrivals else None),
+                purpose=agreement.purpose,
             )
-        if progress is not None:
-            progress(done + 1, len(paths))
-    guard.check_all(zip((sender.manifest for sender in senders), map(str, paths), strict=True))
-    return senders
+            package = opened.enter_context(
+                open_package(path, recipient=unit, known_senders=known, expect=expect)
+            )
+            arrivals.append(_arrive(package, arrivals, agreement, str(path)))
+            if progress is not None:
+                progress(len(arrivals), len(paths))
+        (guard or ReplayGuard()).check_all((each.sender.manifest, each.where) for each in arrivals)
+        _load(con, arrivals, agreement, rekeying)
+    return [arrival.sender for arrival in arrivals]
 
 
 def counted(senders: Sequence[Sender]) -> list[dict[str, Any]]:

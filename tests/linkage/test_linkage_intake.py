@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 import secrets
 from dataclasses import replace
 from pathlib import Path
@@ -16,6 +17,7 @@ from linkage_world import AGENCIES, NOW, UNIT, World
 from governance.agreement import parse_agreement
 from linkage.database import connect
 from linkage.intake import take_in, token_table
+from linkage.rekey import Rekeying
 from linkage.run import link
 from schemas.errors import (
     LinkageError,
@@ -94,17 +96,28 @@ def test_genuine_packages_are_taken_in(world: World, unit: Any) -> None:
         subject, version = subject + sender.subjects, version + sender.versions
 
 
-def test_tokens_are_loaded_as_sealed(world: World, unit: Any) -> None:
-    """Token rows arrive with their values, shifted to the numbers of the run."""
-    for index in range(len(world.agreement.passes)):
-        expected = []
-        for sender in unit.senders:
-            for row in world.table(sender.agency, pass_part(index)).to_pylist():
-                expected.append({**row, "version": row["version"] + sender.first_version})
-        loaded = token_rows(unit.con, token_table(index))
-        assert sorted(loaded, key=lambda row: row["version"]) == sorted(
-            expected, key=lambda row: row["version"]
+def test_tokens_are_loaded_rekeyed(world: World) -> None:
+    """Token rows arrive shifted to the numbers of the run and re-keyed, those of each agency under the same key."""
+    with connect(threads=2) as con:
+        senders = take_in(
+            con,
+            world.packages,
+            agreement=world.agreement,
+            unit=world.unit,
+            known=world.public,
+            random_bytes=random.Random(4).randbytes,
         )
+        for index in range(len(world.agreement.passes)):
+            expected = []
+            with Rekeying(random.Random(4).randbytes) as rekeying:
+                for sender in senders:
+                    for batch in world.table(sender.agency, pass_part(index)).to_batches():
+                        made = rekeying.tokens(batch, index=index, first_version=sender.first_version)
+                        expected += made.to_pylist()
+            loaded = token_rows(con, token_table(index))
+            assert sorted(loaded, key=lambda row: row["version"]) == sorted(
+                expected, key=lambda row: row["version"]
+            )
 
 
 def test_no_package(refused: _Refusal) -> None:

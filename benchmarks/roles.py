@@ -1,0 +1,90 @@
+"""An invented area whose agencies and linkage unit were set up by the real commands, for benchmarks to work on."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+AGENCIES = ("adults_social_care", "childrens_social_care", "fire_and_rescue", "health", "police")
+UNIT = "linkage-unit"
+RUN = "2026-11"
+ENVIRONMENT = {**os.environ, "TALLYSTICK_PASSPHRASE": "correct horse battery staple"}
+
+
+def tallystick(*arguments: str | Path) -> None:
+    """Run a command in a process of its own.
+
+    Raises:
+        SystemExit: It failed; its words were printed.
+    """
+    command = [sys.executable, "-c", "import cli; cli.main()", *map(str, arguments)]
+    done = subprocess.run(command, env=ENVIRONMENT, capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise SystemExit(f"tallystick {' '.join(command[3:])}\n{done.stdout}{done.stderr}")
+
+
+def _key_files(folder: Path) -> None:
+    for name in (*AGENCIES, UNIT):
+        tallystick("keys", "new", name, "--out", folder / f"{name}.key")
+    parties = [word for name in AGENCIES for word in ("--party", name)]
+    keys = [word for name in (*AGENCIES, UNIT) for word in ("--keys", folder / f"{name}.key")]
+    tallystick("agreement", "new", *parties, *keys, "--out", folder / "agreement.yaml")
+
+
+def _ceremony(folder: Path) -> None:
+    exchange = folder / "exchange"
+    exchange.mkdir()
+
+    def step(name: str, command: str, *more: str | Path) -> None:
+        tallystick(
+            *("keys", command, "--agreement", folder / "agreement.yaml", "--key", folder / f"{name}.key"),
+            *("--folder", exchange, "--own", folder / f"{name}.contribution", *more),
+        )
+
+    for name in (*AGENCIES, *AGENCIES[:-1]):  # the last to commit reveals at once
+        step(name, "contribute")
+    for name in AGENCIES:
+        step(name, "combine", "--out", folder / f"{name}.secret")
+
+
+def seal_arguments(folder: Path, name: str, out: Path) -> list[str | Path]:
+    """Return the arguments of `tallystick seal` for an agency of the area."""
+    return [
+        *("seal", folder / "extracts" / f"{name}.parquet", "--mapping", folder / "extracts" / "mapping.yaml"),
+        *("--agreement", folder / "agreement.yaml", "--key", folder / f"{name}.key"),
+        *("--secret", folder / f"{name}.secret", "--run", RUN),
+        *("--out", out, "--crosswalk", out.with_suffix(".crosswalk")),
+    ]
+
+
+def make_area(folder: Path, *, people: int) -> None:
+    """Make extracts, keys, the agreement and the linkage secret in `folder`, unless they are there already.
+
+    Args:
+        folder: Where; what an interrupted call left behind is made anew.
+        people: Residents; about 1.1 records of subjects for each come out.
+    """
+    if (folder / "ready").exists():
+        return
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    agencies = [word for name in AGENCIES for word in ("--agency", name)]
+    tallystick(
+        "synth", folder / "extracts", "--people", str(people), "--seed", "5", "--format", "parquet", *agencies
+    )
+    _key_files(folder)
+    _ceremony(folder)
+    (folder / "ready").touch()
+
+
+def seal_all(folder: Path) -> list[Path]:
+    """Return the packages of all agencies; those that are not there yet are sealed."""
+    packages = [folder / f"{name}.tally" for name in AGENCIES]
+    for name, package in zip(AGENCIES, packages, strict=True):
+        if not package.exists():
+            package.with_suffix(".crosswalk").unlink(missing_ok=True)
+            tallystick(*seal_arguments(folder, name, package))
+    return packages
