@@ -147,3 +147,70 @@ def window(
             max(leads)[1] if leads else None,
         )
     return found
+
+
+def worst_window(
+    contacts: Sequence[Contact],
+    agency_of: Mapping[int, str],
+    person_of: Mapping[int, int],
+    *,
+    months: int,
+    as_of: date,
+) -> dict[int, tuple[int, date]]:
+    """Return for each person (agencies, last day) of the latest window with most agencies, trying every day."""
+    days: dict[int, list[tuple[date, str]]] = {}
+    for subject, day, _, _ in contacts:
+        if day is not None and day <= as_of:
+            days.setdefault(person_of[subject], []).append((day, agency_of[subject]))
+    found = {}
+    for person, met in days.items():
+        first, best = min(day for day, _ in met), (0, date.min)
+        for ordinal in range(first.toordinal(), as_of.toordinal() + 1):
+            end = date.fromordinal(ordinal)
+            outside = first_day(end, months)
+            agencies = {agency for day, agency in met if outside < day <= end}
+            # Counted at a day of contact: later days with as many say no more.
+            if any(day == end for day, _ in met):
+                best = max(best, (len(agencies), end))
+            else:
+                assert len(agencies) <= best[0]
+        found[person] = best
+    return found
+
+
+def households(
+    homes: Iterable[tuple[int, int]],
+    person_of: Mapping[int, int],
+    inside: Mapping[tuple[int, str], tuple[int, date, date, bool | None, int | None]],
+    *,
+    largest: int,
+) -> tuple[dict[tuple[int, str], tuple[int, int, date, date, bool | None]], dict[int, tuple[int, int]]]:
+    """Return for each home and agency (people, contacts, first day, last day, open), and its (people, agencies).
+
+    Args:
+        homes: (subject, home).
+        person_of: Person of each subject.
+        inside: What `window` found.
+        largest: Most people of a home that counts.
+    """
+    members: dict[int, set[int]] = {}
+    for subject, home in homes:
+        members.setdefault(home, set()).add(person_of[subject])
+    found, known = {}, {}
+    for home, people in members.items():
+        if len(people) > largest:
+            continue
+        agencies = sorted({agency for person, agency in inside if person in people})
+        for agency in agencies:
+            rows = [inside[person, agency] for person in people if (person, agency) in inside]
+            flags = [row[3] for row in rows if row[3] is not None]
+            found[home, agency] = (
+                len(rows),
+                sum(row[0] for row in rows),
+                min(row[1] for row in rows),
+                max(row[2] for row in rows),
+                any(flags) if flags else None,
+            )
+        if agencies:
+            known[home] = (len(people), len(agencies))
+    return found, known

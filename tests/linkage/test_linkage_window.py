@@ -12,10 +12,11 @@ import pyarrow as pa
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from linkage_oracle import Contact, first_day, window
+from linkage_oracle import Contact, first_day, window, worst_window
 
 from linkage.database import connect
 from linkage.window import MultiAgency, find_multi_agency
+from linkage.window_rolling import find_worst_windows
 
 AGENCIES = ("fire", "health", "police")
 MONTH_ENDS = (date(2024, 2, 29), date(2025, 2, 28), date(2026, 3, 31), date(2026, 5, 31), date(2026, 4, 30))
@@ -52,6 +53,29 @@ def _find(
     as_of: date,
     minimum: int = 2,
 ) -> tuple[MultiAgency, dict[tuple[int, str], tuple[Any, ...]], dict[int, int]]:
+    tables = _register(con, contacts, agency_of, person_of)
+    for name in ("in_window", "multi_agency"):
+        con.execute(f"DROP TABLE IF EXISTS {name}")
+    found = find_multi_agency(con, months=months, as_of=as_of, minimum_agencies=minimum)
+    inside = {
+        (row[0], row[1]): row[2:]
+        for row in con.execute(
+            "SELECT person, agency, contact_count, first_date, last_date, open_case, lead FROM in_window"
+        ).fetchall()
+    }
+    multi = dict(con.execute("SELECT person, agencies FROM multi_agency").fetchall())
+    for name in tables:
+        con.unregister(name)
+    return found, inside, multi
+
+
+def _register(
+    con: duckdb.DuckDBPyConnection,
+    contacts: list[Contact],
+    agency_of: dict[int, str],
+    person_of: dict[int, int],
+) -> list[str]:
+    """Give the database the tables of a run; return their names."""
     subjects = sorted(agency_of)
     tables = {
         "contacts": pa.Table.from_pylist(
@@ -67,21 +91,9 @@ def _find(
             }
         ),
     }
-    for name in ("in_window", "multi_agency"):
-        con.execute(f"DROP TABLE IF EXISTS {name}")
     for name, table in tables.items():
         con.register(name, table)
-    found = find_multi_agency(con, months=months, as_of=as_of, minimum_agencies=minimum)
-    inside = {
-        (row[0], row[1]): row[2:]
-        for row in con.execute(
-            "SELECT person, agency, contact_count, first_date, last_date, open_case, lead FROM in_window"
-        ).fetchall()
-    }
-    multi = dict(con.execute("SELECT person, agencies FROM multi_agency").fetchall())
-    for name in tables:
-        con.unregister(name)
-    return found, inside, multi
+    return list(tables)
 
 
 @st.composite
@@ -171,3 +183,42 @@ def test_whom_to_ring_is_of_the_latest_contact_that_names_one(bare: duckdb.DuckD
     ]
     _, inside, _ = _find(bare, contacts, {0: "police"}, {0: 0}, months=12, as_of=as_of)
     assert inside[0, "police"] == (3, date(2026, 1, 1), date(2026, 6, 1), True, 2)
+
+
+@given(_cases(), st.integers(2, 3))
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_worst_window_equals_the_plain_oracle(
+    con: duckdb.DuckDBPyConnection, case: dict[str, Any], minimum: int
+) -> None:
+    """The most agencies inside one window, and its last day, are those found by trying every day as an end."""
+    case["months"] = min(case["months"], 7)
+    names = _register(con, case["contacts"], case["agency_of"], case["person_of"])
+    con.execute("DROP TABLE IF EXISTS worst_window")
+    found = find_worst_windows(con, months=case["months"], as_of=case["as_of"], minimum_agencies=minimum)
+    rows = {
+        row[0]: row[1:] for row in con.execute("SELECT person, agencies, ends FROM worst_window").fetchall()
+    }
+    for name in names:
+        con.unregister(name)
+    expected = {person: worst for person, worst in worst_window(**case).items() if worst[0] >= minimum}
+    assert rows == expected
+    assert found.by_agencies == dict(Counter(agencies for agencies, _ in expected.values()))
+    assert (found.people, found.months) == (len(expected), case["months"])
+
+
+def test_worst_window_lies_in_the_past(bare: duckdb.DuckDBPyConnection) -> None:
+    """Three agencies in one spring outweigh two today, and the window is named by its last contact."""
+    contacts: list[Contact] = [
+        (0, date(2025, 3, 1), None, None),
+        (1, date(2025, 4, 10), None, None),
+        (2, date(2025, 5, 2), None, None),
+        (0, date(2026, 6, 1), None, None),
+        (1, date(2026, 6, 2), None, None),
+    ]
+    names = _register(bare, contacts, dict(enumerate(AGENCIES)), {0: 7, 1: 7, 2: 7})
+    bare.execute("DROP TABLE IF EXISTS worst_window")
+    found = find_worst_windows(bare, months=3, as_of=date(2026, 6, 30), minimum_agencies=2)
+    assert bare.execute("FROM worst_window").fetchall() == [(7, 3, date(2025, 5, 2))]
+    assert found.by_agencies == {3: 1}
+    for name in names:
+        bare.unregister(name)
