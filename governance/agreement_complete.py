@@ -171,10 +171,12 @@ def complete(document: Mapping[str, Any], fill: Fill) -> dict[str, Any]:
     return full
 
 
-def without_todos(value: Any, say: Callable[[str], str]) -> Any:
-    """Return a copy in which every placeholder of a draft is replaced by `say` of what it asked for."""
+def without_todos(value: Any, fill: Fill, *, key: str = "") -> Any:
+    """Return a copy in which every placeholder of a draft is replaced by what `fill` says of it."""
     if isinstance(value, Mapping):
-        return {key: without_todos(item, say) for key, item in value.items()}
+        return {name: without_todos(item, fill, key=name) for name, item in value.items()}
     if isinstance(value, list | tuple):
-        return [without_todos(item, say) for item in value]
-    return say(value.lstrip()[4:].lstrip(": ") or "not said") if is_todo(value) else value
+        return [without_todos(item, fill) for item in value]
+    if not is_todo(value):
+        return value
+    return fill.url if key == "url" else fill.say(value.lstrip()[4:].lstrip(": ") or "not said")

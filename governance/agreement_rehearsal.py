@@ -34,7 +34,7 @@ def rehearsal_document(
         today: Day of the rehearsal.
     """
     fill = rehearsal_fill(today)
-    full: dict[str, Any] = without_todos(complete(document, fill), fill.say)
+    full: dict[str, Any] = without_todos(complete(document, fill), fill)
     if full["status"] == "draft":
         full["status"] = "active"
     if MARK not in full:

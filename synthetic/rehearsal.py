@@ -12,8 +12,10 @@ from typing import Any
 import numpy as np
 import pyarrow.csv as pc_csv
 
-from governance.agreement import Agreement, Budget, load_agreement, parse_agreement
-from governance.draft import agreement_yaml, draft_agreement
+from governance.agreement import Agreement, Budget, load_agreement
+from governance.agreement_check import require_agreement
+from governance.agreement_rehearsal import write_rehearsal_agreement
+from governance.draft import draft_agreement
 from hashing.extract import Extract, read_extract
 from hashing.mapping import AgencyMapping, load_mapping
 from hashing.opening import Opened, open_return
@@ -126,9 +128,10 @@ def _read_inputs(folder: Path, stages: Stages) -> _Inputs:
     return _Inputs(extracts=extracts, mappings=mappings, truth=truth)
 
 
-def _identities(agencies: list[str]) -> dict[str, PrivateIdentity]:
+def _identities(document: Mapping[str, Any]) -> dict[str, PrivateIdentity]:
     """Make identities that live as long as the rehearsal; no key is ever saved."""
-    return {name: PrivateIdentity.generate(name) for name in [*agencies, UNIT]}
+    names = [*(party["id"] for party in document["parties"]), document["linkage_unit"]["id"]]
+    return {name: PrivateIdentity.generate(name) for name in names}
 
 
 def _collapse_all(
@@ -156,18 +159,18 @@ def _drafted(
     standards: Mapping[str, str],
     plan: Plan,
     today: date,
-) -> Agreement:
+) -> dict[str, Any]:
     parties = {
         name: inputs.mappings.get(name, AgencyMapping()).agency_type or name for name in inputs.extracts
     }
-    document = draft_agreement(
+    return draft_agreement(
         parties=parties,
         passes=[chosen.name for chosen in plan.passes],
         today=today,
         standards=standards,
+        agreement_id="rehearsal",
         unit_id=UNIT,
     )
-    return parse_agreement(document, where="drafted agreement")
 
 
 def _require_parties(agreement: Agreement, inputs: _Inputs) -> None:
@@ -206,7 +209,7 @@ def _seal_all(
                     run_id=run_id,
                     secret=secret,
                     sender=identities[name],
-                    unit=identities[UNIT].public,
+                    unit=identities[agreement.unit_id].public,
                     created_at=now,
                     as_of=as_of,
                     seal_id=seal_id,
@@ -277,13 +280,15 @@ def rehearse(
 ) -> Rehearsal:
     """Play all roles on the extracts in `folder` and write everything to `out`, whole or not at all.
 
-    `out` holds `agreement.yaml`, `agencies/<agency>/` (package, crosswalk, `results.csv`) and `unit/run/`. Keys and
-    the linkage secret exist in memory only, so packages and returns of a rehearsal cannot be opened afterwards.
+    `out` holds `agreement.yaml` with its signatures, `agencies/<agency>/` (package, crosswalk, `results.csv`) and
+    `unit/run/`. Keys and the linkage secret exist in memory only, so packages and returns of a rehearsal cannot be
+    opened afterwards.
 
     Args:
         folder: `<agency>.csv` files, and `mapping.yaml` and `truth.csv` if present.
         out: Folder to create.
-        agreement_file: The agreement to obey; without one, passes are planned for the data and one is drafted.
+        agreement_file: The agreement to obey, signed or not: a copy of it, marked as a rehearsal, is filled in and
+            signed by the rehearsal's own keys. Without one, passes are planned for the data and one is drafted.
         as_of: Last day of the window; the day of the latest contact when None.
         now: Time of the rehearsal, with a zone.
         keep_results: Write each agency's named results; without, no identifier is written anywhere.
@@ -297,13 +302,12 @@ def rehearse(
     stages = Stages(announce=announce)
     with atomic_folder(out) as work:
         inputs = _read_inputs(folder, stages)
-        identities = _identities(list(inputs.extracts))
-        public = {name: identity.public for name, identity in identities.items()}
         plan = None
         if agreement_file is not None:
-            agreement = load_agreement(agreement_file, today=today)
-            _require_parties(agreement, inputs)
-            subjects = _collapse_all(inputs, agreement.standards, agreement.match_fields, today, stages)
+            given = load_agreement(agreement_file, today=today)
+            _require_parties(given, inputs)
+            document = given.document
+            subjects = _collapse_all(inputs, given.standards, given.match_fields, today, stages)
         else:
             standards = guess_standards(inputs.extracts)
             subjects = _collapse_all(inputs, standards, None, today, stages)
@@ -316,8 +320,12 @@ def rehearse(
                     where=str(folder),
                     remedy="Add identifiers (dates of birth, postcodes, NHS numbers), or check the column names.",
                 )
-            agreement = _drafted(inputs, standards, plan, today)
-        (work / "agreement.yaml").write_text(agreement_yaml(agreement.document), encoding="utf-8")
+            document = _drafted(inputs, standards, plan, today)
+        identities = _identities(document)
+        public = {name: identity.public for name, identity in identities.items()}
+        agreed = work / "agreement.yaml"
+        write_rehearsal_agreement(agreed, document, identities, today=today)
+        agreement = require_agreement(agreed, today=today)
         secret, run_id = secrets.token_bytes(32), f"rehearsal-{now:%Y%m%dt%H%M%S}-{secrets.token_hex(4)}"
         seals = _seal_all(
             subjects,
@@ -331,17 +339,19 @@ def rehearse(
             stages=stages,
         )
         (work / "unit").mkdir()
+        require_agreement(agreed, today=today)
         result = link(
             [work / "agencies" / name / f"{name}.tally" for name in subjects],
             work / "unit" / "run",
             agreement=agreement,
-            unit=identities[UNIT],
+            unit=identities[agreement.unit_id],
             known=public,
             created_at=now,
             as_of=as_of,
             run_id=run_id,
             stage=stages,
         )
+        require_agreement(agreed, today=today)
         opened = _open_all(inputs, work, agreement, identities, secret, stages, keep_results)
         with stages("evaluate"):
             evaluation = _evaluate(inputs, subjects, result, agreement.threshold)
