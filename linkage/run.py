@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass
 from datetime import date, datetime
 from pathlib import Path
@@ -261,7 +261,7 @@ def link(
         LinkageError: The run cannot go on.
         OutputError: `out` cannot be written.
     """
-    with atomic_folder(out) as folder, connect() as con:
+    with ExitStack() as last_step, atomic_folder(out) as folder, connect() as con:
         with stage("take in packages"):
             senders = take_in(
                 con, paths, agreement=agreement, unit=unit, known=known, run_id=run_id, guard=guard
@@ -320,7 +320,8 @@ def link(
                 told=told,
             )
             _write_results(con, folder, result, agreement, review)
-    if guard is not None:
-        # Only now: a run that failed may be tried again with the same packages.
-        guard.admit_all((sender.manifest, None) for sender in senders)
+        if guard is not None:
+            # Only now: a run that failed may be tried again with the same packages. The register is held until the
+            # folder has its name, so that of two runs at the same time one is refused whole.
+            last_step.enter_context(guard.admission((sender.manifest, sender.agency) for sender in senders))
     return result

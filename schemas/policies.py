@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,6 +21,7 @@ from schemas.errors import (
     WrongRun,
     WrongSender,
 )
+from schemas.locks import locked
 from schemas.manifest import Manifest
 
 KEY_CHECK = "key_check"
@@ -80,15 +82,19 @@ _READ_OUT = (
 class ReplayGuard:
     """Remembers which packages were taken in. Without a file it forgets when the program ends.
 
+    Several processes may use one file: each looks at it anew under a lock before it adds to it.
+
     Args:
         path: A file to keep the register in; made when the first package is admitted.
+
+    Raises:
+        InputError: The file is there and is no register.
     """
 
     def __init__(self, path: Path | None = None) -> None:
         self._path = path
         self._seen: set[str] = set()
-        if path is not None and path.exists():
-            self._seen = set(_read_register(path))
+        self._refresh()
 
     def admit(self, manifest: Manifest, *, where: str | None = None) -> None:
         """Take a package in, once.
@@ -107,20 +113,57 @@ class ReplayGuard:
             Replayed: As for `admit`.
             OutputError: As for `admit`.
         """
-        seen = self._with(packages)
-        if self._path is not None:
-            atomic_write(
-                self._path, canonical_json({"format": _REGISTER, "version": 1, "seen": sorted(seen)})
-            )
-        self._seen = seen
+        with self.admission(packages):
+            pass
+
+    @contextmanager
+    def admission(self, packages: Iterable[tuple[Manifest, str | None]]) -> Iterator[None]:
+        """Take packages in together with the work of the block: if that fails, they were not taken in.
+
+        The register is locked meanwhile, so the block should only do what makes the work final (a rename). It is
+        written before the block begins: a process that is killed inside leaves packages refused, never taken in twice.
+
+        Raises:
+            Replayed: As for `admit`; the block is not entered.
+            OutputError: As for `admit`.
+        """
+        with self._held():
+            before, after = self._seen, self._with(packages)
+            self._write(after)
+            self._seen = after
+            try:
+                yield
+            except BaseException:
+                self._write(before)
+                self._seen = before
+                raise
 
     def check_all(self, packages: Iterable[tuple[Manifest, str | None]]) -> None:
         """Refuse what `admit_all` would refuse, and remember nothing.
 
         Raises:
             Replayed: As for `admit`.
+            OutputError: There is no place for the register, so `admit_all` would fail too.
         """
-        self._with(packages)
+        with self._held():
+            self._with(packages)
+
+    @contextmanager
+    def _held(self) -> Iterator[None]:
+        """Hold the register's lock, and know what stands in it now."""
+        with nullcontext() if self._path is None else locked(self._path):
+            self._refresh()
+            yield
+
+    def _refresh(self) -> None:
+        if self._path is not None:
+            self._seen = set(_read_register(self._path)) if self._path.exists() else set()
+
+    def _write(self, seen: set[str]) -> None:
+        if self._path is not None:
+            atomic_write(
+                self._path, canonical_json({"format": _REGISTER, "version": 1, "seen": sorted(seen)})
+            )
 
     def _with(self, packages: Iterable[tuple[Manifest, str | None]]) -> set[str]:
         seen = set(self._seen)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import random
 import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -226,6 +228,33 @@ def test_replay_across_runs(world: World, refused: _Refusal, tmp_path: Path) -> 
         guard=ReplayGuard(register),
     )
     refused(Replayed, paths=world.packages, guard=ReplayGuard(register))
+
+
+def test_two_runs_at_the_same_time(world: World, tmp_path: Path) -> None:
+    """Of two runs that took the same packages in, the one that ends second is refused whole and leaves nothing."""
+    register = tmp_path / "register.json"
+
+    def run(name: str, stage: Any = None) -> None:
+        link(
+            world.packages,
+            tmp_path / "runs" / name,
+            agreement=world.agreement,
+            unit=world.unit,
+            known=world.public,
+            created_at=NOW,
+            guard=ReplayGuard(register),
+            **({} if stage is None else {"stage": stage}),
+        )
+
+    @contextmanager
+    def overtaken(name: str) -> Iterator[None]:
+        yield
+        if name == "cluster":
+            run("second")
+
+    with pytest.raises(Replayed):
+        run("first", overtaken)
+    assert [path.name for path in (tmp_path / "runs").iterdir()] == ["second"]
 
 
 def test_a_refused_set_of_packages_can_be_sent_again(world: World, refused: _Refusal, tmp_path: Path) -> None:
