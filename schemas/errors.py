@@ -54,6 +54,10 @@ class AgreementInvalid(InputError):
     """An agreement is not a valid document."""
 
 
+class ModelInvalid(InputError):
+    """A model file is not well formed, or not of this release."""
+
+
 class NotInForce(TallystickError):
     """An agreement is a valid document but binds nobody today (rule D02)."""
 
