@@ -7,8 +7,10 @@ when one of them blocks and no signed exception covers it.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from datetime import date
-from pathlib import PurePath
+from pathlib import Path, PurePath
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -18,10 +20,14 @@ from governance.detect.watch import PackageWatch
 from governance.exceptions import SignedException, cover
 from governance.gate import gate
 from governance.rules.base import Finding, Moment
-from governance.rules.linkage import LinkageSubject
+from governance.rules.linkage import LinkageSubject, Member
 from governance.rules.output import Artefact, OutputSubject
 from governance.rules.package_subject import PackageSubject, Stated, expected_schemas, metadata_hits
 from governance.rules.registry import Family, findings_of
+from schemas.canonical import JSON, parse_json
+from schemas.errors import NotCanonical
+from schemas.keyfile import FORMAT, MAX_BYTES
+from schemas.manifest import Manifest
 
 
 class Release:
@@ -154,3 +160,143 @@ def judge_output(
 def secret_facts(*, epoch: int, starts_on: date, expires_on: date) -> Mapping[str, int | str]:
     """Return what a package states of the linkage secret that it was sealed with (rules P06 and L03)."""
     return {"epoch": epoch, "starts_on": starts_on.isoformat(), "expires_on": expires_on.isoformat()}
+
+
+class RunJudge:
+    """Judges a run as it goes: packages at intake, the run before and after linking, each return.
+
+    Args:
+        agreement: The agreement of the run.
+        today: Day of the run.
+        exceptions: Verified exceptions.
+        last_run: Agency -> subjects that it sent for the run before, when that is known.
+        readable_keys: Places at the unit where a linkage key can be read.
+    """
+
+    def __init__(
+        self,
+        agreement: Agreement,
+        *,
+        today: date,
+        exceptions: Sequence[SignedException] = (),
+        last_run: Mapping[str, int] | None = None,
+        readable_keys: Sequence[str] = (),
+    ) -> None:
+        self.agreement, self.today, self.exceptions = agreement, today, exceptions
+        self._last_run, self._readable_keys = last_run or {}, readable_keys
+        self._packages: list[tuple[Manifest, str, PackageWatch]] = []
+        self.findings: list[Finding] = []
+
+    def watch(self, manifest: Manifest, where: str) -> PackageWatch:
+        """Return what the batches of a package have to pass through while they are loaded."""
+        rows = max(manifest.counts.get("versions", 0), manifest.counts.get("contacts", 0))
+        watch = PackageWatch(expected_schemas(self.agreement), today=self.today, rows=rows)
+        self._packages.append((manifest, where, watch))
+        return watch
+
+    def before(self) -> None:
+        """Ask the rules on packages and those on the run before anything is linked.
+
+        Raises:
+            ComplianceBlocked: A rule stops the run.
+        """
+        stated = [Stated.of(manifest) for manifest, _, _ in self._packages]
+        first = stated[0].facts if stated else {}
+        subjects = [
+            PackageSubject(
+                where=where,
+                stated=told,
+                agreement=self.agreement,
+                today=self.today,
+                parts=watch.parts,
+                hits=metadata_hits(told, PurePath(where).name, today=self.today),
+                signer=manifest.sender,
+                key_check=_text(first.get("key_check")),
+                normaliser=_text(first.get("normaliser")),
+                last_rows=self._last_run.get(manifest.sender),
+            )
+            for (manifest, where, watch), told in zip(self._packages, stated, strict=True)
+        ]
+        self.findings += judge_intake(subjects, self.exceptions, today=self.today)
+        self.findings += judge_run(
+            self._run(stated), self.exceptions, moment=Moment.BEFORE_LINK, today=self.today
+        )
+
+    def after(
+        self,
+        summary: Mapping[str, Any],
+        *,
+        apart: Sequence[tuple[Member, Member]] = (),
+        person: Mapping[Member, int] | None = None,
+    ) -> None:
+        """Ask the rules on a run that is over, before anything of it is kept.
+
+        Args:
+            summary: What `run.json` will say.
+            apart: Pairs that must stay apart.
+            person: Person of each subject of those pairs.
+
+        Raises:
+            ComplianceBlocked: A rule stops the run.
+        """
+        run = replace(
+            self._run([Stated.of(manifest) for manifest, _, _ in self._packages]),
+            settings=summary.get("settings"),
+            summary=summary,
+            do_not_link=apart,
+            person=person,
+        )
+        before = {(found.rule, found.where) for found in self.findings}
+        found = judge_run(run, self.exceptions, moment=Moment.AFTER_LINK, today=self.today)
+        self.findings += [each for each in found if (each.rule, each.where) not in before]
+
+    def output(self, table: pa.Table, receiver: str, *, people: int, as_of: date) -> None:
+        """Ask the rules on outputs about a return before it is written.
+
+        Raises:
+            ComplianceBlocked: A rule stops it.
+        """
+        subject = return_subject(
+            table,
+            self.agreement,
+            where=f"return for {receiver}",
+            people=people,
+            as_of=as_of,
+            made=None,
+            today=self.today,
+        )
+        self.findings += judge_output(subject, self.exceptions, party=self.agreement.unit_id)
+
+    def _run(self, stated: Sequence[Stated]) -> LinkageSubject:
+        return LinkageSubject(
+            where="run",
+            agreement=self.agreement,
+            packages=stated,
+            package_ids=[manifest.package_id for manifest, _, _ in self._packages],
+            readable_keys=self._readable_keys,
+        )
+
+
+def _text(value: JSON) -> str | None:
+    return value if isinstance(value, str) else None
+
+
+def open_keys(folders: Iterable[Path]) -> list[str]:
+    """Return the names of key files in `folders` that hold part of a linkage secret without a passphrase (rule L06)."""
+    found = []
+    for folder in sorted(set(folders)):
+        for path in sorted(folder.iterdir()) if folder.is_dir() else ():
+            head = _key_head(path)
+            if head and head.get("profile") == "unprotected" and head.get("holds") != "identity":
+                found.append(path.name)
+    return found
+
+
+def _key_head(path: Path) -> Mapping[str, JSON] | None:
+    try:
+        if not path.is_file() or path.stat().st_size > MAX_BYTES:
+            return None
+        head = parse_json(path.read_bytes())
+    except (OSError, NotCanonical):
+        return None
+    return head if isinstance(head, dict) and head.get("format") == FORMAT else None
