@@ -35,7 +35,7 @@ class Derived:
 
 
 def _name_values(field: str) -> tuple[Derived, ...]:
-    coarse = ("canonical", "phonetic", "first3", "last3", "initial", "sorted")
+    coarse = ("canonical", "phonetic", "first3", "last3", "initial", "letters", "consonants")
     middle = ("nickname", *coarse) if field == "forename" else coarse
     everything = tuple(f"{field}.{kind}" for kind in middle)
     values = [
@@ -56,8 +56,8 @@ def _name_values(field: str) -> tuple[Derived, ...]:
         Derived(name=f"{field}.second", fields=(field,)),
     ]
     for kind in middle:
-        implied = (f"{field}.initial",) if kind == "first3" else ()
-        bits = 0 if kind == "sorted" else 16
+        implied = (f"{field}.initial",) if kind in {"first3", "consonants"} else ()
+        bits = 0 if kind in {"letters", "consonants"} else 16
         values.append(Derived(name=f"{field}.{kind}", fields=(field,), implies=implied, bits=bits))
     return tuple(values)
 

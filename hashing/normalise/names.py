@@ -177,10 +177,17 @@ def _split(values: pa.StringArray, kind: Kind) -> tuple[pa.StringArray, pa.Strin
 _HARD_FIRST = "^(?:[A-Z]|" + "|".join(sorted(_words.words("compound", "forename"))) + ") "
 
 
-def _sorted_letters(values: pa.StringArray) -> pa.StringArray:
+def _letters(values: pa.StringArray) -> pa.StringArray:
+    """The distinct letters in alphabetical order: equal after a transposition and for doubled letters."""
     return pa.array(
-        [None if value is None else "".join(sorted(value)) for value in values.to_pylist()], pa.string()
+        [None if value is None else "".join(sorted(set(value))) for value in values.to_pylist()], pa.string()
     )
+
+
+def _consonants(values: pa.StringArray) -> pa.StringArray:
+    """The first letter and the consonants after it, H, W and Y left out: equal however the vowels are written."""
+    kept = pc.replace_substring_regex(pc.utf8_slice_codeunits(values, 1), "[AEIOUHWY]", "")
+    return pc.binary_join_element_wise(pc.utf8_slice_codeunits(values, 0, 1), kept, "")
 
 
 def _ends(exact: pa.StringArray) -> tuple[pa.StringArray, pa.StringArray]:
@@ -200,7 +207,7 @@ def derive_name(values: pa.StringArray, *, kind: Literal["forename", "surname"])
 
     Returns:
         n values each, null for null: `exact`, `full`, `second`, `nickname` (forenames only), `canonical`,
-        `phonetic`, `first3`, `last3`, `initial`, `sorted`; see docs/spec/normalisation.md.
+        `phonetic`, `first3`, `last3`, `initial`, `letters`, `consonants`; see docs/spec/normalisation.md.
     """
     from hashing.normalise._folding import canonical, nickname
     from hashing.normalise._phonetic import phonetic
@@ -216,7 +223,8 @@ def derive_name(values: pa.StringArray, *, kind: Literal["forename", "surname"])
         "first3": first3,
         "last3": last3,
         "initial": pc.utf8_slice_codeunits(distinct, 0, 1),
-        "sorted": _sorted_letters(distinct),
+        "letters": _letters(distinct),
+        "consonants": _consonants(distinct),
     }
     if kind == "forename":
         derived = {"nickname": plain_names, **derived}

@@ -351,7 +351,8 @@ def test_letters_at_the_ends_and_sorted() -> None:
     """First and last three letters need three letters; sorted letters forgive a transposition."""
     assert derived("surname", "first3", "Ng", "Lee", "Smith") == [None, "LEE", "SMI"]
     assert derived("surname", "last3", "Ng", "Lee", "Smith") == [None, "LEE", "ITH"]
-    assert len(set(derived("surname", "sorted", "Smith", "Simth"))) == 1
+    assert len(set(derived("surname", "letters", "Smith", "Simth", "Smitth"))) == 1
+    assert len(set(derived("surname", "consonants", "Petersen", "Peterson", "Petrsn"))) == 1
     assert derived("surname", "initial", "de Souza") == ["D"]
 
 
