@@ -8,7 +8,7 @@ import duckdb
 
 LARGEST_HOUSEHOLD = 12
 """Most people in one household. An address with more is taken for an institution (a care home, a hostel, a block whose
-flats share a number): it says nothing of who lives with whom. An assumption; it leaves room for people recorded twice."""
+flats share a number): it says nothing of who lives with whom. An assumption, with room for people recorded twice."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

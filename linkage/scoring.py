@@ -13,7 +13,8 @@ from typing import Any
 import duckdb
 
 from linkage.comparing import PATTERN_BITS, compare, place_of
-from linkage.model import score
+from linkage.model import Parameters, score
+from linkage.reuse import reuse
 from linkage.training import Trained, read_patterns, train
 from schemas.scheme import Pass
 
@@ -27,17 +28,29 @@ def score_candidates(
     counted: Sequence[Mapping[str, Any]],
     *,
     subjects: int,
+    model: Parameters | None = None,
 ) -> Trained:
     """Create the table `links` from `candidates`: one row a pair of subjects with the weight of its best versions.
 
     Its columns: subject_l < subject_r, match_weight (log2 of the odds), match_probability, found_by, pattern (of those
     versions), numbers_differ (both hold NHS numbers, and no two of them agree).
 
+    Args:
+        con: The database of the run.
+        passes: Passes of the agreement.
+        counted: What each agency counted.
+        subjects: Subjects of the run.
+        model: Parameters of an earlier run, to reuse instead of training.
+
     Returns:
         The trained model.
     """
     compare(con, passes, candidates="candidates", output="compared")
-    trained = train(read_patterns(con, compared="compared"), passes, counted, subjects=subjects)
+    patterns = read_patterns(con, compared="compared")
+    if model is None:
+        trained = train(patterns, passes, counted, subjects=subjects)
+    else:
+        trained = reuse(patterns, model, subjects=subjects)
     con.execute(
         """
         CREATE TABLE representatives AS

@@ -1,0 +1,277 @@
+"""Why two records are, or are not, one person: the steps from the prior to the score, from tokens' levels alone.
+
+Of a pair a run keeps the level of each comparison (its *pattern*) and no token, which is all that the score depends on
+(docs/adr/0004). With the model file the steps can be told again at any time, without a package or a key.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from linkage.comparing import PATTERN_BITS
+from linkage.model import Parameters, gamma_of
+from linkage.reuse import load_model, read_model_document
+from schemas.errors import InputError
+from schemas.scheme import COMPARISONS, FAMILY_LEVELS, Comparison
+
+_MASK = (1 << PATTERN_BITS) - 1
+_LABELS = "Take the labels from review.parquet or links.parquet, as agency and row number: police:123."
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Step:
+    """One step of a score.
+
+    Attributes:
+        name: What was compared; `prior` for the first step.
+        level: Name of the level; empty for the prior, `null` when not both records hold the value.
+        label: What the level means, in plain words.
+        m: P(level | one person), None where it does not apply.
+        u: P(level | two people), None where it does not apply.
+        weight: What the step adds, log2 of the odds.
+        total: The sum so far.
+    """
+
+    name: str
+    level: str
+    label: str
+    m: float | None
+    u: float | None
+    weight: float
+    total: float
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Explanation:
+    """Why a pair has its score.
+
+    Attributes:
+        run_id: The run.
+        record_a: Label of a record.
+        record_b: Label of the other.
+        steps: From the prior to the last comparison.
+        match_weight: The score, log2 of the odds.
+        match_probability: The same as a probability.
+        found_by: Passes in which the two met.
+        joined: Whether they are one person in this run.
+        review: Why they stand in the review file; None when they do not.
+        gammas: Comparison -> gamma, the family correction included; -1 null, larger is stronger.
+    """
+
+    run_id: str
+    record_a: str
+    record_b: str
+    steps: tuple[Step, ...]
+    match_weight: float
+    match_probability: float
+    found_by: tuple[str, ...]
+    joined: bool
+    review: str | None
+    gammas: dict[str, int]
+
+
+def parse_label(text: str) -> tuple[str, int]:
+    """Return agency and row number of a label such as `police:123`.
+
+    Raises:
+        InputError: It is no label.
+    """
+    agency, _, number = text.rpartition(":")
+    if not agency or not number.isascii() or not number.isdigit() or len(number) > 9:
+        raise InputError("this is no label of a record.", where="--pair", remedy=_LABELS)
+    return agency, int(number)
+
+
+def decode(pattern: int) -> dict[str, int]:
+    """Return the gamma of each comparison in a pattern, the family correction included."""
+    names = [*(comparison.name for comparison in COMPARISONS), "family"]
+    return {name: (pattern >> (PATTERN_BITS * place) & _MASK) - 1 for place, name in enumerate(names)}
+
+
+def _level(comparison: Comparison, gamma: int) -> tuple[str, str]:
+    """Return name and plain words of the level that has this gamma."""
+    for place, level in enumerate(comparison.levels):
+        if gamma_of(comparison, place) == gamma:
+            return level.name, level.label
+    return ("null", "not held by both") if gamma < 0 else ("else", "nothing agrees")
+
+
+def _contributions(parameters: Parameters, gammas: dict[str, int]) -> Iterator[tuple[Any, ...]]:
+    prior = parameters.prior
+    yield "prior", "", "any two records of this run", None, None, math.log2(prior / (1 - prior))
+    for comparison in COMPARISONS:
+        level, label = _level(comparison, gammas[comparison.name])
+        if level == "null":
+            yield comparison.name, level, label, None, None, 0.0
+        else:
+            m, u = parameters.m[comparison.name][level], parameters.u[comparison.name][level]
+            yield comparison.name, level, label, m, u, math.log2(m / u)
+    gamma = gammas["family"]
+    if gamma > 0:
+        found = FAMILY_LEVELS[len(FAMILY_LEVELS) - gamma]
+        ratio = parameters.family[found.name]
+        label = f"relatives share this too: {found.label}"
+        yield "family", found.name, label, None, None, -math.log2(ratio)
+    else:
+        yield "family", "else", "no correction for relatives", None, None, 0.0
+
+
+def steps_of(parameters: Parameters, gammas: dict[str, int]) -> tuple[Step, ...]:
+    """Return the steps from the prior to the score (Fellegi and Sunter 1969: the weights of the levels add up)."""
+    steps, total = [], 0.0
+    for name, level, label, m, u, weight in _contributions(parameters, gammas):
+        total += weight
+        steps.append(Step(name=name, level=level, label=label, m=m, u=u, weight=weight, total=total))
+    return tuple(steps)
+
+
+def _require_run(folder: Path) -> dict[str, Any]:
+    try:
+        summary = json.loads((folder / "run.json").read_text(encoding="utf-8"))
+        return dict(summary)
+    except (OSError, ValueError, TypeError):
+        raise InputError(
+            "this is no run folder.",
+            where=str(folder),
+            remedy="Name the folder that `tallystick link` wrote.",
+        ) from None
+
+
+def _table(folder: Path, name: str, columns: list[str]) -> Any:
+    try:
+        return pq.read_table(folder / name, columns=columns)
+    except (OSError, ValueError):
+        raise InputError(
+            f"{name} cannot be read, or is of another release.",
+            where=str(folder),
+            remedy="Explain a run with the release that made it.",
+        ) from None
+
+
+def _persons(folder: Path, records: list[tuple[str, int]]) -> list[int | None]:
+    people = _table(folder, "people.parquet", ["agency", "subject", "person"])
+    found = []
+    for agency, number in records:
+        rows = people.filter(pc.and_(pc.equal(people["agency"], agency), pc.equal(people["subject"], number)))
+        found.append(rows["person"][0].as_py() if rows.num_rows else None)
+    return found
+
+
+def _link(folder: Path, a: tuple[str, int], b: tuple[str, int]) -> dict[str, Any] | None:
+    columns = ["agency_l", "subject_l", "agency_r", "subject_r", "match_weight", "match_probability"]
+    links = _table(folder, "links.parquet", [*columns, "found_by", "pattern"])
+    for left, right in ((a, b), (b, a)):
+        mask = pc.and_(
+            pc.and_(pc.equal(links["agency_l"], left[0]), pc.equal(links["subject_l"], left[1])),
+            pc.and_(pc.equal(links["agency_r"], right[0]), pc.equal(links["subject_r"], right[1])),
+        )
+        rows = links.filter(mask).to_pylist()
+        if rows:
+            return dict(rows[0])
+    return None
+
+
+def _review(folder: Path, a: str, b: str) -> str | None:
+    table = _table(folder, "review.parquet", ["record_a", "record_b", "reason"])
+    for row in table.filter(pc.is_in(table["record_a"], pc.cast([a, b], table["record_a"].type))).to_pylist():
+        if {row["record_a"], row["record_b"]} == {a, b}:
+            return str(row["reason"])
+    return None
+
+
+def explain_pair(folder: Path, record_a: str, record_b: str) -> Explanation:
+    """Explain the score of a pair of records of the run in `folder`.
+
+    Args:
+        folder: A run folder.
+        record_a: Label of a record, such as `police:123`.
+        record_b: Label of another.
+
+    Raises:
+        InputError: There is no such run or record, or the two never met.
+        ModelInvalid: The run's model file is not well formed.
+    """
+    summary = _require_run(folder)
+    a, b = parse_label(record_a), parse_label(record_b)
+    persons = _persons(folder, [a, b])
+    if None in persons or a == b:
+        raise InputError(
+            "the run has no such two records." if a != b else "these are one record, not two.",
+            where="--pair",
+            remedy=_LABELS,
+        )
+    joined = persons[0] == persons[1]
+    link = _link(folder, a, b)
+    if link is None:
+        told = (
+            "They are one person through other records." if joined else "They are not one person in this run."
+        )
+        raise InputError(
+            f"the two records met in no pass, or are to be kept apart, so there is no score. {told}",
+            where="--pair",
+            remedy="Explain pairs that stand in links.parquet.",
+        )
+    gammas = decode(link["pattern"])
+    return Explanation(
+        run_id=str(summary["run"]),
+        record_a=record_a,
+        record_b=record_b,
+        steps=steps_of(load_model(folder / "model.json").parameters, gammas),
+        match_weight=link["match_weight"],
+        match_probability=link["match_probability"],
+        found_by=tuple(
+            entry["name"] for index, entry in enumerate(summary["blocking"]) if link["found_by"] >> index & 1
+        ),
+        joined=joined,
+        review=_review(folder, record_a, record_b),
+        gammas=gammas,
+    )
+
+
+def model_of(folder: Path) -> tuple[str, dict[str, Any]]:
+    """Return the run id and the model document of the run in `folder`.
+
+    Raises:
+        InputError: There is no such run.
+        ModelInvalid: Its model file is not well formed.
+    """
+    summary = _require_run(folder)
+    load_model(folder / "model.json")
+    return str(summary["run"]), read_model_document(folder / "model.json")
+
+
+def explanation_text(found: Explanation) -> str:
+    """Return an explanation for a terminal."""
+    lines = [
+        f"{found.record_a} and {found.record_b} in run {found.run_id}: "
+        + ("one person." if found.joined else "two people."),
+        f"Match weight {found.match_weight:+.2f}, match probability {found.match_probability:.4f}.",
+        "",
+        f"  {'':12}{'what agrees':50}{'m':>9}{'u':>11}{'weight':>9}{'so far':>9}",
+    ]
+    for step in found.steps:
+        m, u = (f"{value:.4g}" if value is not None else "" for value in (step.m, step.u))
+        lines.append(
+            f"  {step.name:12}{step.label[:49]:50}{m:>9}{u:>11}{step.weight:>+9.2f}{step.total:>+9.2f}"
+        )
+    lines += ["", f"They met in {len(found.found_by)} pass(es): {', '.join(found.found_by)}."]
+    if found.review is not None:
+        lines.append(f"For a person to look at: {REVIEW_WORDS[found.review]}.")
+    return "\n".join(lines)
+
+
+REVIEW_WORDS = {
+    "band": "the score lies between the agreement's two bounds",
+    "nhs_number": "their NHS numbers, or those of records beside them, differ",
+    "relatives": "they may be twins or other relatives: the forenames have nothing in common",
+    "size": "joining them would have made a person with too many records",
+}
+"""Why a link stands in the review file, in plain words."""
