@@ -8,6 +8,8 @@ from pathlib import Path
 
 import duckdb
 import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
 
 from governance.agreement import Agreement
 from linkage.intake import Sender
@@ -68,6 +70,18 @@ def return_table(con: duckdb.DuckDBPyConnection, agency: str, agreement: Agreeme
     return pa.Table.from_arrays(columns, schema=RETURN)
 
 
+def told_table(agency: str, returned: pa.Table) -> pa.Table:
+    """Return which subject of `agency` was told of which other agency (columns agency, subject, about)."""
+    others = returned.filter(pc.invert(returned.column("own")))
+    return pa.table(
+        {
+            "agency": pa.array([agency] * others.num_rows, pa.string()),
+            "subject": others.column("subject"),
+            "about": others.column("agency"),
+        }
+    )
+
+
 def write_returns(
     con: duckdb.DuckDBPyConnection,
     folder: Path,
@@ -82,18 +96,22 @@ def write_returns(
 ) -> dict[str, int]:
     """Write `folder/<agency>.tally` for each sender, encrypted to it; return agency -> people it is told about.
 
+    Beside the folder it writes `told.parquet`: the unit cannot read a return, and an erasure has to know which
+    agencies were told of a subject, and must tell no others (docs/guides/lifecycle.md).
+
     Raises:
         LinkageError: An agency's receiving key is not known.
         OutputError: A return cannot be written.
     """
     told: dict[str, int] = {}
+    rows: list[pa.Table] = []
     for sender in senders:
         recipient = known.get(sender.agency)
         if recipient is None:
             raise LinkageError(f"the agreement holds no receiving key of {sender.agency}.")
         table = return_table(con, sender.agency, agreement)
         told[sender.agency] = len(set(table.column("person").to_pylist()))
-
+        rows.append(told_table(sender.agency, table))
         write_package(
             folder / f"{sender.agency}.tally",
             kind="return",
@@ -111,4 +129,5 @@ def write_returns(
             },
             parts=[("contacts", ARROW_STREAM, arrow_stream(RETURN, iter(table.to_batches())))],
         )
+    pq.write_table(pa.concat_tables(rows), folder.parent / "told.parquet")
     return told

@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass
-from datetime import date, datetime
+from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
 
@@ -61,6 +61,7 @@ class RunResult:
     """What a run found, in numbers of the run; it holds no token and no identifier."""
 
     run_id: str
+    created_at: datetime
     senders: tuple[Sender, ...]
     passes: tuple[PassPairs, ...]
     planned_lambda: Mapping[str, float]
@@ -162,9 +163,14 @@ def summary_of(result: RunResult, agreement: Agreement) -> dict[str, Any]:
     lambdas = result.planned_lambda
     return {
         "run": result.run_id,
+        "created_at": result.created_at.astimezone(UTC).isoformat(timespec="seconds"),
         "agreement": {"id": agreement.id, "version": agreement.version, "digest": agreement.digest},
         "senders": {
-            sender.agency: {"subjects": sender.subjects, "package": sender.manifest.package_id}
+            sender.agency: {
+                "subjects": sender.subjects,
+                "package": sender.manifest.package_id,
+                "seal_id": sender.manifest.facts.get("seal_id"),
+            }
             for sender in result.senders
         },
         "blocking": [asdict(found) for found in result.passes],
@@ -306,6 +312,7 @@ def link(
             )
             result = RunResult(
                 run_id=senders[0].manifest.run_id,
+                created_at=created_at,
                 senders=tuple(senders),
                 passes=tuple(passes),
                 planned_lambda=lambdas,

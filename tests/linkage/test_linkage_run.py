@@ -80,6 +80,7 @@ def test_what_a_run_leaves(run: _Run) -> None:
         "links.parquet",
         "review.parquet",
         "people.parquet",
+        "told.parquet",
         *(f"returns/{name}.tally" for name in AGENCIES),
     }
 
@@ -137,7 +138,7 @@ def _readable(folder: Path) -> dict[str, bytes]:
         table = pq.read_table(path)
         text = "\n".join(repr(row) for row in table.to_pylist())
         shown[path.name] = (repr(table.schema) + text).encode()
-    assert len(shown) == 5
+    assert len(shown) == 6
     return shown
 
 
