@@ -6,7 +6,12 @@ import os
 import shutil
 import subprocess
 import sys
+from datetime import date
 from pathlib import Path
+
+from governance.agreement_reading import read_document
+from governance.agreement_rehearsal import write_rehearsal_agreement
+from schemas.identity import load_identity
 
 AGENCIES = ("adults_social_care", "childrens_social_care", "fire_and_rescue", "health", "police")
 UNIT = "linkage-unit"
@@ -31,7 +36,15 @@ def _key_files(folder: Path) -> None:
         tallystick("keys", "new", name, "--out", folder / f"{name}.key")
     parties = [word for name in AGENCIES for word in ("--party", name)]
     keys = [word for name in (*AGENCIES, UNIT) for word in ("--keys", folder / f"{name}.key")]
-    tallystick("agreement", "new", *parties, *keys, "--out", folder / "agreement.yaml")
+    tallystick("agreement", "new", *parties, *keys, "--out", folder / "draft.yaml")
+    # Completed and signed like the agreement of a rehearsal, and marked as one.
+    words = ENVIRONMENT["TALLYSTICK_PASSPHRASE"].encode()
+    write_rehearsal_agreement(
+        folder / "agreement.yaml",
+        read_document(folder / "draft.yaml"),
+        {name: load_identity(folder / f"{name}.key", words) for name in (*AGENCIES, UNIT)},
+        today=date.today(),
+    )
 
 
 def _ceremony(folder: Path) -> None:

@@ -13,23 +13,23 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import duckdb
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from governance.agreement import Agreement
+from linkage.intake_checks import check_bounds, check_count, check_fellows, check_once
 from linkage.rekey import Rekeying
 from schemas.container import OpenedPackage, open_package
-from schemas.errors import LinkageError, SchemaMismatch, SignerNotParty, WrongLinkageSecret, WrongNormaliser
+from schemas.errors import LinkageError, SignerNotParty
 from schemas.identity import PrivateIdentity, PublicIdentity
 from schemas.manifest import Manifest
 from schemas.payload import CONTACTS, LEADS, VERSIONS, pass_part, pass_schema
 from schemas.policies import Expectation, ReplayGuard
-from schemas.scheme import COMPARISONS, FAMILY_LEVELS, SCHEME, Pass
+from schemas.scheme import Pass
 from schemas.tables import read_batches
 
 
@@ -54,11 +54,19 @@ class Sender:
     manifest: Manifest
 
 
+class Watch(Protocol):
+    """Looks at the parts of one package as they are loaded, tokens still as the agency made them."""
+
+    def batches(self, name: str, batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        """Pass the batches of part `name` on. Parts of one package may be read by several threads."""
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class _Arrival:
     package: OpenedPackage
     sender: Sender
     where: str
+    watch: Watch | None
 
 
 _VERSIONS = pa.schema([("version", pa.int32()), ("subject", pa.int32())])
@@ -99,77 +107,10 @@ def _read(
 ) -> Iterator[pa.RecordBatch]:
     """Yield the batches of a part; `bounds` gives for a column the first number that is out of range."""
     where = f"{arrival.where}: part {part}"
-    for batch in read_batches(arrival.package, part, schema=schema, max_rows=max_rows):
-        _check_bounds(batch, bounds, where)
+    batches = read_batches(arrival.package, part, schema=schema, max_rows=max_rows)
+    for batch in batches if arrival.watch is None else arrival.watch.batches(part, batches):
+        check_bounds(batch, bounds, where)
         yield batch
-
-
-def _check_bounds(batch: pa.RecordBatch, bounds: Mapping[str, int], where: str) -> None:
-    """Refuse numbers of records that the package does not have: added up, they would mean another agency's."""
-    for name, end in bounds.items():
-        column = batch.column(name)
-        if column.null_count and not batch.schema.field(name).nullable:
-            raise SchemaMismatch(f"lacks {column.null_count} number(s) of records.", where=where)
-        found = pc.min_max(column).as_py()
-        if len(column) > column.null_count and (found["min"] < 0 or found["max"] >= end):
-            raise SchemaMismatch("refers to records that the package does not have.", where=where)
-
-
-def _check_counted(manifest: Manifest, where: str) -> None:
-    """Refuse aggregates that are not of the shape of `hashing.counts.counts_of`: training relies on them."""
-    counted: Any = manifest.facts.get("counted")
-    try:
-        levels = [counted["levels"][comparison.name] for comparison in COMPARISONS]
-        needed = [counted["pairs"], *(counted["family"][level.name] for level in FAMILY_LEVELS)]
-        needed += [entry["comparable"] for entry in levels]
-        numbers = [*needed, *counted["passes"].values(), *(n for entry in levels for n in entry.values())]
-    except (TypeError, KeyError, AttributeError):
-        numbers = [None]
-    if any(type(number) not in {int, float} or number < 0 for number in numbers):
-        raise SchemaMismatch(
-            "does not carry the agency's level counts as this release reads them.", where=where
-        )
-
-
-def _check_fellows(manifest: Manifest, first: Manifest | None, where: str) -> None:
-    if manifest.facts.get("scheme") != SCHEME:
-        raise SchemaMismatch("was sealed by another scheme than this release links.", where=where)
-    _check_counted(manifest, where)
-    if first is None:
-        return
-    if manifest.facts.get("normaliser") != first.facts.get("normaliser"):
-        raise WrongNormaliser(
-            f"was sealed by another version of the normaliser than the package of {first.sender}.",
-            where=where,
-            remedy="Let both agencies install the same release and seal again.",
-        )
-    if manifest.facts.get("key_check") != first.facts.get("key_check"):
-        raise WrongLinkageSecret(
-            f"was sealed with another linkage secret than the package of {first.sender}.",
-            where=where,
-            remedy="Let both agencies compare the check value of their secret (tallystick keys show).",
-        )
-
-
-def _check_once(batch: pa.RecordBatch, seen: NDArray[np.bool_], where: str) -> None:
-    """Refuse a version that stands twice in a pass: its pairs would count twice."""
-    version = batch.column("version").to_numpy()
-    before = int(np.count_nonzero(seen))
-    seen[version] = True
-    twice = before + len(version) - int(np.count_nonzero(seen))
-    if twice:
-        raise SchemaMismatch(f"{twice} version(s) stand twice in one pass.", where=where)
-
-
-def _check_count(found: int, sender: Sender, where: str) -> None:
-    if found != sender.versions:
-        raise SchemaMismatch(
-            f"holds {found} versions where its manifest declares {sender.versions}.", where=where
-        )
-    if sender.subjects > sender.versions:  # every subject has a version
-        raise SchemaMismatch(
-            f"declares {sender.subjects} subjects and only {sender.versions} versions.", where=where
-        )
 
 
 def _versions(arrivals: Sequence[_Arrival]) -> Iterator[pa.RecordBatch]:
@@ -180,7 +121,7 @@ def _versions(arrivals: Sequence[_Arrival]) -> Iterator[pa.RecordBatch]:
             subject = batch.column("subject").to_numpy() + np.int64(sender.first_subject)
             yield _numbered(_VERSIONS, version=number, subject=subject)
             rows += batch.num_rows
-        _check_count(rows, sender, arrival.where)
+        check_count(rows, versions=sender.versions, subjects=sender.subjects, where=arrival.where)
 
 
 def _tokens(
@@ -192,7 +133,7 @@ def _tokens(
         for batch in _read(
             arrival, part, pass_schema(blocking), max_rows=sender.versions, version=sender.versions
         ):
-            _check_once(batch, seen, f"{arrival.where}: part {part}")
+            check_once(batch, seen, f"{arrival.where}: part {part}")
             yield rekeying.tokens(batch, index=index, first_version=sender.first_version)
 
 
@@ -272,12 +213,18 @@ def _load(
     _create(con, "contacts", CONTACTS, _contacts(arrivals, leads))
 
 
-def _arrive(package: OpenedPackage, before: Sequence[_Arrival], agreement: Agreement, where: str) -> _Arrival:
+def _arrive(
+    package: OpenedPackage,
+    before: Sequence[_Arrival],
+    agreement: Agreement,
+    watch: Callable[[Manifest, str], Watch] | None,
+    where: str,
+) -> _Arrival:
     """Compare a package with the agreement and its fellows, and number its records."""
     manifest = package.manifest
     if agreement.party(manifest.sender) is None:
         raise SignerNotParty("the sender is no party to this agreement.", where=where)
-    _check_fellows(manifest, before[0].sender.manifest if before else None, where)
+    check_fellows(manifest, before[0].sender.manifest if before else None, where)
     last = before[-1].sender if before else None
     sender = Sender(
         agency=manifest.sender,
@@ -287,7 +234,9 @@ def _arrive(package: OpenedPackage, before: Sequence[_Arrival], agreement: Agree
         versions=manifest.count("versions"),
         manifest=manifest,
     )
-    return _Arrival(package=package, sender=sender, where=where)
+    return _Arrival(
+        package=package, sender=sender, where=where, watch=watch(manifest, where) if watch else None
+    )
 
 
 def take_in(
@@ -299,6 +248,7 @@ def take_in(
     known: Mapping[str, PublicIdentity],
     run_id: str | None = None,
     guard: ReplayGuard | None = None,
+    watch: Callable[[Manifest, str], Watch] | None = None,
     progress: Callable[[int, int], None] | None = None,
     random_bytes: Callable[[int], bytes] = os.urandom,
 ) -> list[Sender]:
@@ -312,6 +262,7 @@ def take_in(
         known: Public identities of the parties.
         run_id: The run; that of the first package when None.
         guard: Register of packages taken in before; it is only looked at.
+        watch: Given a package's manifest and place, returns what its parts are shown to as they are loaded.
         progress: Called with (packages verified, packages in all).
         random_bytes: Source of the key that tokens are re-keyed under, which is gone when this function returns.
 
@@ -333,7 +284,7 @@ def take_in(
             package = opened.enter_context(
                 open_package(path, recipient=unit, known_senders=known, expect=expect)
             )
-            arrivals.append(_arrive(package, arrivals, agreement, str(path)))
+            arrivals.append(_arrive(package, arrivals, agreement, watch, str(path)))
             if progress is not None:
                 progress(len(arrivals), len(paths))
         (guard or ReplayGuard()).check_all((each.sender.manifest, each.where) for each in arrivals)

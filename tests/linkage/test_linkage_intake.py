@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 import secrets
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -40,6 +40,7 @@ from schemas.errors import (
     WrongRun,
 )
 from schemas.identity import PrivateIdentity
+from schemas.manifest import Manifest
 from schemas.payload import pass_part
 from schemas.policies import ReplayGuard
 
@@ -120,6 +121,40 @@ def test_tokens_are_loaded_rekeyed(world: World) -> None:
             assert sorted(loaded, key=lambda row: row["version"]) == sorted(
                 expected, key=lambda row: row["version"]
             )
+
+
+class _Noting:
+    """A watch that notes the rows of each part."""
+
+    def __init__(self, agency: str) -> None:
+        self.agency = agency
+        self.rows: dict[str, int] = {}
+
+    def batches(self, name: str, batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        self.rows[name] = 0
+        for batch in batches:
+            self.rows[name] += batch.num_rows
+            yield batch
+
+
+def test_every_part_is_watched_as_it_is_loaded(world: World) -> None:
+    """A watch of each package sees all rows of all its parts, and nothing of another's."""
+    watches: list[_Noting] = []
+
+    def watch(manifest: Manifest, where: str) -> _Noting:
+        assert where.endswith(f"{manifest.sender}.tally")
+        watches.append(_Noting(manifest.sender))
+        return watches[-1]
+
+    with connect(threads=2) as con:
+        take_in(
+            con, world.packages, agreement=world.agreement, unit=world.unit, known=world.public, watch=watch
+        )
+    assert [each.agency for each in watches] == list(AGENCIES)
+    for each in watches:
+        with world.opened(each.agency) as package:
+            names = [part.name for part in package.manifest.parts]
+        assert each.rows == {name: world.table(each.agency, name).num_rows for name in names}
 
 
 def test_no_package(refused: _Refusal) -> None:
