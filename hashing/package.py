@@ -31,6 +31,7 @@ from schemas.container import write_package
 from schemas.identity import PrivateIdentity, PublicIdentity
 from schemas.labels import encode
 from schemas.payload import CONTACTS, LEADS, VERSIONS, pass_part, pass_schema
+from schemas.payload import CROSSWALK as CROSSWALK
 from schemas.scheme import SCHEME
 from schemas.tables import ARROW_STREAM, arrow_stream
 
@@ -38,10 +39,6 @@ _LEAD_PADDING = 64
 """Lead contacts are padded to a multiple of this many bytes, so that their length does not tell them apart."""
 
 EPOCH = date(1970, 1, 1)
-
-CROSSWALK = pa.schema(
-    [pa.field("ref", pa.string(), nullable=False), pa.field("subject", pa.int32(), nullable=False)]
-)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -38,6 +38,16 @@ RETURN = pa.schema(
 )
 """One row for each of the receiver's subjects and each agency in contact with the same person."""
 
+CROSSWALK = pa.schema(
+    [pa.field("ref", pa.string(), nullable=False), pa.field("subject", pa.int32(), nullable=False)]
+)
+"""One row for each local reference; it never leaves the agency."""
+
+ERASED = pa.schema(
+    [pa.field("subject", pa.int32(), nullable=False), pa.field("about", pa.string(), nullable=False)]
+)
+"""One row for each subject to erase; in a notice, of the receiver's subjects and the agency not to be told of."""
+
 
 def token_type(name: str) -> pa.DataType:
     """Return the Arrow type of the comparison token of a derived value."""
