@@ -18,7 +18,7 @@ import pyarrow.compute as pc
 
 from hashing.mapping import COLUMNS
 from hashing.normalise import Outcome, guess_standards, normalise_sex
-from hashing.reading.columns import as_text
+from hashing.reading.columns import as_text, plain_strings
 from hashing.reading.table import fold
 from hashing.subjects import CLOSED_WORDS, OPEN_WORDS
 from schemas.errors import ExtractError
@@ -188,7 +188,8 @@ class _Draft:
         self.notes: list[str] = []
 
     def sample(self, header: str) -> pa.StringArray:
-        return as_text(self.table.column(header), "a drafted mapping", self.source)
+        column = self.table.column(header).unify_dictionaries().combine_chunks()
+        return plain_strings(as_text(column, "a drafted mapping", self.source))
 
     def place_columns(self) -> None:
         for logical in COLUMNS:

@@ -16,12 +16,19 @@ from governance.draft import DEFAULT_PASSES
 from hashing.coding import Column
 from hashing.counts import people_rows
 from hashing.derive import derive
-from hashing.extract import Extract, read_extract
+from hashing.extract import Extract, Stream, open_extract
 from hashing.mapping import AgencyMapping
 from hashing.planner import simulated_hits
 from hashing.reading.database import Query
 from hashing.rejects import write_rejects
-from hashing.subjects import NO_DAY, FieldQuality, Subjects, collapse, guess_standards
+from hashing.subjects import (
+    NO_DAY,
+    STANDARD_ROWS,
+    FieldQuality,
+    Subjects,
+    collapse_stream,
+    guess_standards,
+)
 from schemas.scheme import FIELDS, Pass, parse_pass
 
 FEWEST_SIMULATED = 100
@@ -155,7 +162,7 @@ def expected_recall(subjects: Subjects, passes: Sequence[Pass], *, seed: int = 1
 
 
 def profile_subjects(
-    extract: Extract, subjects: Subjects, passes: Sequence[Pass], *, passes_of: str | None = None
+    extract: Extract | Stream, subjects: Subjects, passes: Sequence[Pass], *, passes_of: str | None = None
 ) -> Profile:
     """Return the report of an extract that has been read and collapsed."""
     derived = derive(subjects)
@@ -214,10 +221,14 @@ def profile_extract(
     Raises:
         TallystickError: The extract cannot be read or used.
     """
-    extract = read_extract(source, agency=agency, mapping=mapping)
-    guessed = agreement.standards if agreement is not None else guess_standards({agency: extract})
+    extract = open_extract(source, agency=agency, mapping=mapping)
+    if agreement is not None:
+        guessed = agreement.standards
+    else:
+        sample, extract = extract.peek(STANDARD_ROWS)
+        guessed = guess_standards({agency: sample})
     fields = agreement.match_fields if agreement is not None else frozenset(FIELDS)
-    subjects = collapse(extract, today=today, mapping=mapping, standards=guessed, match_fields=fields)
+    subjects = collapse_stream(extract, today=today, mapping=mapping, standards=guessed, match_fields=fields)
     passes = agreement.passes if agreement is not None else tuple(map(parse_pass, DEFAULT_PASSES))
     report = profile_subjects(
         extract, subjects, passes, passes_of=agreement.id if agreement is not None else None

@@ -12,8 +12,8 @@ from typing import Any
 import pyarrow.csv as pc_csv
 
 from governance.agreement import Agreement, load_agreement
-from hashing.extract import Extract, read_extract, read_source
-from hashing.guess import guess_mapping
+from hashing.extract import Extract, open_extract, read_extract, read_source
+from hashing.guess import SAMPLED_ROWS, guess_mapping
 from hashing.guess_yaml import mapping_yaml
 from hashing.mapping import AgencyMapping, load_mapping
 from hashing.opening import Opened, open_return
@@ -22,7 +22,7 @@ from hashing.profile import Profile, profile_extract
 from hashing.reading.database import Query
 from hashing.rejects import write_rejects
 from hashing.secret import LinkageSecret
-from hashing.subjects import collapse
+from hashing.subjects import collapse_stream
 from schemas.atomic import atomic_file
 from schemas.errors import AgreementInvalid, InputError, MappingError, OutputError, WrongAgreement
 from schemas.identity import PrivateIdentity
@@ -127,11 +127,10 @@ def seal_extract(
     agreement = load_agreement(agreement_file, today=now.date())
     _require_place(agreement, identity, secret, now)
     mapping = _mapping_of(mapping_file, identity.party)
-    announce("reading")
-    read = read_extract(extract, agency=identity.party, mapping=mapping)
-    announce("normalising")
+    read = open_extract(extract, agency=identity.party, mapping=mapping)
+    announce("reading and normalising")
     subjects = shuffle(
-        collapse(
+        collapse_stream(
             read,
             today=now.date(),
             mapping=mapping,
@@ -254,7 +253,7 @@ def draft_mapping(extract: Path | Query, *, agency: str | None) -> tuple[str, li
     """
     read = read_source(extract)
     name = agency or ("agency" if isinstance(extract, Query) else extract.stem)
-    guess = guess_mapping(read.table, agency=name, source=str(extract))
+    guess = guess_mapping(read.sample(SAMPLED_ROWS), agency=name, source=str(extract))
     remarks = [f"{extract}: read as {read.read_as}.", *guess.notes]
     if guess.unrecognised:
         remarks.append(f"Columns not made use of: {', '.join(guess.unrecognised)}.")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -18,25 +19,31 @@ _BETWEEN = {"address": ", "}
 """What stands between combined cells, where it is not a space."""
 
 
-def as_text(column: pa.ChunkedArray, logical: str, source: str) -> pa.StringArray:
-    """Return a column as one text array.
+def as_text(array: pa.Array, logical: str, source: str) -> pa.Array:
+    """Return a column as text: strings, or dictionary-coded strings if it is dictionary-coded.
 
     Raises:
         ExtractError: It holds something else than text, numbers or dates.
     """
-    array = column.combine_chunks() if isinstance(column, pa.ChunkedArray) else column
-    if isinstance(array, pa.ChunkedArray):
-        array = pa.concat_arrays(array.chunks) if array.num_chunks else pa.array([], pa.string())
-    if pa.types.is_dictionary(array.type):
-        array = array.dictionary_decode()
+    if pa.types.is_string(array.type):
+        return array
     try:
-        return array if pa.types.is_string(array.type) else array.cast(pa.string())
+        if pa.types.is_dictionary(array.type):
+            if pa.types.is_string(array.type.value_type):
+                return array
+            return pa.DictionaryArray.from_arrays(array.indices, array.dictionary.cast(pa.string()))
+        return array.cast(pa.string())
     except (pa.ArrowInvalid, pa.ArrowNotImplementedError):
         raise ExtractError(
             f"the column for {logical} does not hold text, numbers or dates.",
             where=source,
             remedy="Export it as text.",
         ) from None
+
+
+def plain_strings(array: pa.Array) -> pa.StringArray:
+    """Return a text column without dictionary coding."""
+    return array.dictionary_decode() if pa.types.is_dictionary(array.type) else array
 
 
 def _wanted(mapping: AgencyMapping) -> Iterator[tuple[str, str]]:
@@ -114,38 +121,68 @@ def _split_names(raw: pa.StringArray, order: str) -> tuple[pa.StringArray, pa.St
     return forenames.take(rows), surnames.take(rows)
 
 
-def logical_columns(table: pa.Table, mapping: AgencyMapping, source: str) -> dict[str, pa.StringArray]:
-    """Return logical column -> text, in the order of the contract.
+class LogicalColumns:
+    """How the columns of a source become logical columns; the headers are checked once, before any row is read.
+
+    Args:
+        names: Headers of the source.
+        mapping: What the mapping says.
+        source: The source, for messages.
 
     Raises:
-        ExtractError: There is no reference column, or a column holds no text.
-        MappingError: The mapping names a column that the table does not have.
+        ExtractError: There is no reference column.
+        MappingError: The mapping names a column that the source does not have.
     """
-    headers = {fold(header): header for header in table.column_names}
-    for logical, wanted in _wanted(mapping):
-        if fold(wanted) not in headers:
-            raise MappingError(
-                f"the mapping says {logical} is in the column {wanted!r}, which the extract does not have.",
+
+    def __init__(self, names: Sequence[str], mapping: AgencyMapping, source: str) -> None:
+        self._headers = {fold(header): header for header in names}
+        self._mapping, self._source = mapping, source
+        for logical, wanted in _wanted(mapping):
+            if fold(wanted) not in self._headers:
+                raise MappingError(
+                    f"the mapping says {logical} is in the column {wanted!r}, which the extract does not have.",
+                    where=source,
+                    remedy=_columns_hint(names, mapping),
+                )
+        self._renamed = _renamed(self._headers, mapping)
+        if "ref" not in self._renamed:
+            raise ExtractError(
+                "there is no column `ref`, so no result could ever be given back.",
                 where=source,
-                remedy=_columns_hint(table.column_names, mapping),
+                remedy="Name the column with the local reference in mapping.yaml, under columns: ref.",
             )
-    renamed = _renamed(headers, mapping)
-    if "ref" not in renamed:
-        raise ExtractError(
-            "there is no column `ref`, so no result could ever be given back.",
-            where=source,
-            remedy="Name the column with the local reference in mapping.yaml, under columns: ref.",
-        )
+        made = {*self._renamed, *mapping.combine, *mapping.constants}
+        made |= {"forename", "surname"} if mapping.split else set()
+        self.names = tuple(logical for logical in COLUMNS if logical in made)
 
-    def column(header: str, logical: str) -> pa.StringArray:
-        return as_text(table.column(headers[fold(header)]), logical, source)
+    def used(self) -> list[str]:
+        """Return the headers that are made use of, in the order of the source."""
+        wanted = {fold(header) for _, header in _wanted(self._mapping)}
+        wanted |= {fold(header) for header in self._renamed.values()}
+        return [header for folded, header in self._headers.items() if folded in wanted]
 
-    found = {logical: column(header, logical) for logical, header in renamed.items()}
-    for logical, parts in mapping.combine.items():
-        cells = [column(header, logical) for header in parts]
-        found[logical] = _combined(cells, _BETWEEN.get(logical, " "))
-    for header, order in mapping.split.items():
-        found["forename"], found["surname"] = _split_names(column(header, "the whole name"), order)
-    for logical, constant in mapping.constants.items():
-        found[logical] = pa.repeat(pa.scalar(constant, pa.string()), table.num_rows)
-    return {logical: found[logical] for logical in COLUMNS if logical in found}
+    def of(self, batch: pa.RecordBatch) -> dict[str, pa.Array]:
+        """Return logical column -> text of a batch, in the order of the contract.
+
+        Raises:
+            ExtractError: A column holds no text.
+        """
+
+        def column(header: str, logical: str) -> pa.Array:
+            return as_text(batch.column(self._headers[fold(header)]), logical, self._source)
+
+        found = {logical: column(header, logical) for logical, header in self._renamed.items()}
+        for logical, parts in self._mapping.combine.items():
+            cells = [plain_strings(column(header, logical)) for header in parts]
+            found[logical] = _combined(cells, _BETWEEN.get(logical, " "))
+        for header, order in self._mapping.split.items():
+            whole = plain_strings(column(header, "the whole name"))
+            found["forename"], found["surname"] = _split_names(whole, order)
+        for logical, constant in self._mapping.constants.items():
+            found[logical] = _constant(constant, batch.num_rows)
+        return {logical: found[logical] for logical in self.names}
+
+
+def _constant(value: str, rows: int) -> pa.DictionaryArray:
+    places = pa.array(np.zeros(rows, dtype=np.int32))
+    return pa.DictionaryArray.from_arrays(places, pa.array([value], pa.string()))

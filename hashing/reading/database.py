@@ -10,7 +10,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from hashing.reading.table import Source, refuse_repeated, text_table
+import pyarrow as pa
+
+from hashing.reading.table import Source, refuse_repeated, text_batches, with_rows
 from schemas.errors import ExtractError, InputError
 
 _BATCH = 20_000
@@ -72,12 +74,14 @@ def _failed(error: Exception, what: str, remedy: str) -> ExtractError:
     return ExtractError(f"{what} ({type(error).__name__}).", where=SOURCE, remedy=remedy)
 
 
-def _table(names: Sequence[str], rows: Iterator[Sequence[Any]], kind: str) -> Source:
+def _source(names: Sequence[str], batches: Iterator[pa.RecordBatch], kind: str) -> Source:
     refuse_repeated(names, SOURCE)
-    return Source(table=text_table(names, rows, SOURCE), read_as=f"SQL query, {kind}", first_row=1)
+    return Source(
+        names=tuple(names), batches=with_rows(batches, SOURCE), read_as=f"SQL query, {kind}", first_row=1
+    )
 
 
-def _batches(cursor: Any) -> Iterator[Sequence[Any]]:
+def _rows(cursor: Any) -> Iterator[Sequence[Any]]:
     while rows := cursor.fetchmany(_BATCH):
         yield from rows
 
@@ -86,7 +90,8 @@ def _no_rows() -> ExtractError:
     return ExtractError("the statement returns no table.", where=SOURCE, remedy="Give one SELECT.")
 
 
-def _read_sqlite(query: Query) -> Source:
+def _sqlite(query: Query) -> Iterator[Any]:
+    """Yield the names of the columns, then batches."""
     path = Path(query.connection.removeprefix(_SQLITE))
     if not path.is_file():
         raise ExtractError(
@@ -100,7 +105,9 @@ def _read_sqlite(query: Query) -> Source:
             cursor = connection.execute(query.sql)
             if cursor.description is None:
                 raise _no_rows()
-            return _table([column[0] for column in cursor.description], _batches(cursor), "SQLite")
+            names = [column[0] for column in cursor.description]
+            yield names
+            yield from text_batches(names, _rows(cursor), SOURCE)
     except (sqlite3.Error, sqlite3.Warning, UnicodeDecodeError) as error:
         raise _failed(
             error, "the database refused the query", "Try it in your database tool first."
@@ -134,11 +141,10 @@ def _engine(query: Query) -> Any:
         ) from None
 
 
-def _read_any(query: Query) -> Source:
-    engine = _engine(query)
+def _any(query: Query, engine: Any) -> Iterator[Any]:
+    """Yield the names of the columns, then batches."""
     import sqlalchemy
 
-    kind = _KINDS.get(engine.dialect.name, engine.dialect.name)
     options: dict[str, Any] = {"stream_results": True}
     if engine.dialect.name == "postgresql":
         options["postgresql_readonly"] = True
@@ -148,7 +154,9 @@ def _read_any(query: Query) -> Source:
             result = connection.exec_driver_sql(query.sql)
             if not result.returns_rows:
                 raise _no_rows()
-            return _table(list(result.keys()), _batches(result), kind)
+            names = list(result.keys())
+            yield names
+            yield from text_batches(names, _rows(result), SOURCE)
     except (sqlalchemy.exc.SQLAlchemyError, OSError, UnicodeError) as error:
         raise _failed(
             error, "the database refused the connection or the query", "Try both in your database tool first."
@@ -158,10 +166,15 @@ def _read_any(query: Query) -> Source:
 
 
 def read_query(query: Query) -> Source:
-    """Run a query and return its rows as text columns.
+    """Run a query, whose rows are fetched in batches of text columns.
 
     Raises:
         ExtractError: The extra or a driver is missing, or the database refuses. No message holds a part of the
             query, of the connection string or of a row.
     """
-    return _read_sqlite(query) if query.connection.startswith(_SQLITE) else _read_any(query)
+    if query.connection.startswith(_SQLITE):
+        answer, kind = _sqlite(query), "SQLite"
+    else:
+        engine = _engine(query)
+        answer, kind = _any(query, engine), _KINDS.get(engine.dialect.name, engine.dialect.name)
+    return _source(next(answer), answer, kind)

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import codecs
 import csv
 import io
 import re
+from collections.abc import Generator, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.csv as pc_csv
 
-from hashing.reading.table import Source, refuse_repeated
+from hashing.reading.ahead import ahead
+from hashing.reading.table import BATCH_ROWS, Source, no_rows, refuse_repeated
 from schemas.errors import ExtractError
 
 DELIMITERS = {
@@ -28,17 +31,38 @@ DELIMITERS = {
 
 _ENCODINGS = {"utf-8-sig": "UTF-8", "utf-16": "UTF-16", "utf-16-le": "UTF-16", "utf-16-be": "UTF-16"}
 _LOOKED_AT = 65_536
-"""Characters from which the delimiter is found."""
+"""Bytes from which the delimiter is found."""
+_HEAD = 1 << 18
+"""Bytes of text that the header must stand in."""
+_BLOCK = 1 << 20
+"""Bytes that are parsed at a time, so that they stay in the processor's cache."""
+_CHUNK = 1 << 22
+"""Bytes of the file that are decoded at a time."""
+MOST_RAGGED = 0.05
+"""Largest share of rows that may be wider or narrower than the header; beyond it, it is the delimiter that is wrong."""
 _LINES = 50
 _HALF = 0.5
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class _Text:
-    """The file as UTF-8 without leading blank lines, and how it was encoded."""
+    """What a first look at the whole file tells.
 
-    content: bytes
+    Attributes:
+        codec: Python's name of its encoding.
+        encoding: The encoding in words.
+        head: The first of the text as UTF-8, without byte-order mark and leading blank lines.
+        whole: Whether `head` is all there is.
+        start: Bytes of the file before `head`, where it is UTF-8.
+        odd_quotes: Whether the number of quotation marks is odd.
+    """
+
+    codec: str
     encoding: str
+    head: bytes
+    whole: bool
+    start: int
+    odd_quotes: bool
 
 
 def _zeros(raw: bytes) -> tuple[float, float]:
@@ -65,10 +89,50 @@ def _candidates(raw: bytes, source: str) -> tuple[str, ...]:
     return ("utf-8-sig", "cp1252")
 
 
-def _decode(raw: bytes, encoding: str | None, source: str) -> _Text:
+def _utf8(path: Path, codec: str) -> Iterator[bytes]:
+    """Yield the text of a file as UTF-8, without byte-order mark and leading blank lines.
+
+    Raises:
+        UnicodeDecodeError: It is not in this encoding.
+        LookupError: There is no such encoding.
+    """
+    decoder = codecs.getincrementaldecoder(codec)()
+    begun = False
+    with path.open("rb") as stream:
+        while raw := stream.read(_CHUNK):
+            text = decoder.decode(raw)
+            if not begun:
+                text = text.lstrip("\ufeff").lstrip("\r\n")
+                begun = bool(text)
+            if text:
+                yield text.encode()
+        yield decoder.decode(b"", final=True).encode()
+
+
+def _look_through(path: Path, codec: str) -> _Text:
+    head, size, quotes = b"", 0, 0
+    for part in _utf8(path, codec):
+        if len(head) < _HEAD:
+            head += part[: _HEAD - len(head)]
+        size += len(part)
+        quotes += part.count(b'"')
+    name = _ENCODINGS.get(codec) or ("Windows-1252" if codec == "cp1252" else codec)
+    return _Text(
+        codec=codec,
+        encoding=name,
+        head=head,
+        whole=size <= len(head),
+        start=path.stat().st_size - size,
+        odd_quotes=quotes % 2 == 1,
+    )
+
+
+def _decode(path: Path, encoding: str | None, source: str) -> _Text:
+    with path.open("rb") as stream:
+        raw = stream.read(4096)
     for candidate in (encoding,) if encoding else _candidates(raw, source):
         try:
-            text = raw.decode(candidate)
+            return _look_through(path, candidate)
         except UnicodeDecodeError:
             continue
         except LookupError:
@@ -77,8 +141,6 @@ def _decode(raw: bytes, encoding: str | None, source: str) -> _Text:
                 where=source,
                 remedy="Use a name such as utf-8, utf-16, windows-1252 or iso-8859-2.",
             ) from None
-        name = _ENCODINGS.get(candidate) or ("Windows-1252" if candidate == "cp1252" else candidate)
-        return _Text(content=text.lstrip("\ufeff").lstrip("\r\n").encode(), encoding=name)
     if encoding:
         raise ExtractError(
             "is not text in the encoding that the mapping gives.",
@@ -90,6 +152,35 @@ def _decode(raw: bytes, encoding: str | None, source: str) -> _Text:
         where=source,
         remedy="Export it again as CSV UTF-8, or name its `encoding` in mapping.yaml.",
     )
+
+
+class _Recoded(io.RawIOBase):
+    """A file's text as a stream of UTF-8 bytes."""
+
+    def __init__(self, parts: Iterator[bytes]) -> None:
+        self._parts = parts
+        self._rest = b""
+
+    def readable(self) -> bool:
+        return True
+
+    def read(self, size: int = -1, /) -> bytes:
+        while size < 0 or len(self._rest) < size:
+            part = next(self._parts, None)
+            if part is None:
+                break
+            self._rest += part
+        size = len(self._rest) if size < 0 else size
+        taken, self._rest = self._rest[:size], self._rest[size:]
+        return taken
+
+
+def _opened(path: Path, text: _Text) -> pa.NativeFile:
+    if codecs.lookup(text.codec).name in {"utf-8-sig", "utf-8", "ascii"}:
+        stream = pa.OSFile(str(path))
+        stream.seek(text.start)
+        return stream
+    return pa.PythonFile(_Recoded(_utf8(path, text.codec)), mode="r")
 
 
 def _columns_by(delimiter: str, sample: str) -> tuple[int, float]:
@@ -130,56 +221,92 @@ def _header(content: bytes, delimiter: str, source: str) -> list[str]:
     return [name.strip() for name in next(csv.reader([line], delimiter=delimiter))]
 
 
-def _parse(content: bytes, names: list[str], delimiter: str, source: str) -> pa.Table:
-    bad_rows: list[int] = []
+def _not_well_formed(text: _Text, source: str) -> ExtractError:
+    # The library's own message can quote cells, so it is not passed on.
+    if text.odd_quotes:
+        return ExtractError(
+            "a quotation mark is never closed.", where=source, remedy="Close it, or export the file again."
+        )
+    return ExtractError(
+        "is not well-formed CSV.", where=source, remedy="Check its quotes, and that every row is complete."
+    )
 
-    def note_bad_row(row: pc_csv.InvalidRow) -> str:
-        bad_rows.append(row.number or 0)
+
+def _blocks(
+    path: Path, text: _Text, names: list[str], delimiter: str, ragged: list[int]
+) -> Iterator[pa.RecordBatch]:
+    """Yield the rows in blocks of the parser's size; rows that are not as wide as the header go to `ragged`."""
+
+    def leave_out(row: pc_csv.InvalidRow) -> str:
+        ragged.append((row.number or 2) - 2)  # the header is row 1
         return "skip"
 
-    try:
-        table = pc_csv.read_csv(
-            pa.BufferReader(content),
-            read_options=pc_csv.ReadOptions(use_threads=False, column_names=names, skip_rows=1),
+    with _opened(path, text) as stream:
+        yield from pc_csv.open_csv(
+            stream,
+            # Without threads the parser counts rows, so that those it leaves out can be told.
+            read_options=pc_csv.ReadOptions(
+                use_threads=False, column_names=names, skip_rows=1, block_size=_BLOCK
+            ),
             parse_options=pc_csv.ParseOptions(
-                delimiter=delimiter, newlines_in_values=True, invalid_row_handler=note_bad_row
+                delimiter=delimiter, newlines_in_values=True, invalid_row_handler=leave_out
             ),
             convert_options=pc_csv.ConvertOptions(
                 column_types=dict.fromkeys(names, pa.string()), strings_can_be_null=True, null_values=[""]
             ),
         )
+
+
+def _batches(
+    path: Path, text: _Text, names: list[str], delimiter: str, ragged: list[int]
+) -> Generator[pa.RecordBatch, None, None]:
+    source = str(path)
+    rows = 0
+    last = None
+    held: list[pa.RecordBatch] = []
+    try:
+        for block in _blocks(path, text, names, delimiter, ragged):
+            rows += block.num_rows
+            held.append(block)
+            if sum(each.num_rows for each in held) >= BATCH_ROWS:
+                yield pa.concat_batches(held)
+                held = []
+            last = block if block.num_rows else last
     except pa.ArrowInvalid:
-        # The library's own message can quote cells, so it is not passed on.
+        raise _not_well_formed(text, source) from None
+    if text.odd_quotes and last is not None:
+        _refuse_open_quote(last, rows + len(ragged), source)
+    _refuse_ragged(ragged, rows, source)
+    if held:
+        yield pa.concat_batches(held)
+
+
+def _refuse_ragged(ragged: list[int], rows: int, source: str) -> None:
+    """Refuse a file in which so many rows are not as wide as the header that it is read in a wrong way."""
+    if len(ragged) > MOST_RAGGED * (rows + len(ragged)):
+        listed = ", ".join(str(row + 2) for row in ragged[:5]) + (" …" if len(ragged) > 5 else "")
         raise ExtractError(
-            "is not well-formed CSV.",
+            f"{len(ragged)} row(s) have more or fewer columns than the header (row {listed}).",
             where=source,
-            remedy="Check its quotes, and that every row is complete.",
-        ) from None
-    if bad_rows:
-        listed = ", ".join(map(str, bad_rows[:5])) + (" …" if len(bad_rows) > 5 else "")
-        raise ExtractError(
-            f"{len(bad_rows)} row(s) have more or fewer columns than the header (row {listed}).",
-            where=source,
-            remedy="Correct those rows, or export the file again.",
+            remedy="Correct those rows, name another `delimiter` in mapping.yaml, or export the file again.",
         )
-    return table
 
 
-def _refuse_open_quote(content: bytes, table: pa.Table, source: str) -> None:
+def _refuse_open_quote(last: pa.RecordBatch, rows: int, source: str) -> None:
     """Refuse a file that ends inside a quoted cell: the cell has swallowed every row after its opening quote."""
-    if content.count(b'"') % 2 == 0 or table.num_rows == 0:
-        return
-    last = [column[-1].as_py() or "" for column in table.columns]
-    if any("\n" in cell or "\r" in cell for cell in last):
+    cells = [column[-1].as_py() or "" for column in last.columns]
+    if any("\n" in cell or "\r" in cell for cell in cells):
         raise ExtractError(
-            f"a quotation mark in row {table.num_rows + 1} is never closed.",
+            f"a quotation mark in row {rows + 1} is never closed.",
             where=source,
             remedy="Close it, or export the file again.",
         )
 
 
 def read_delimited(path: Path, *, encoding: str | None = None, delimiter: str | None = None) -> Source:
-    """Read a CSV file with every column as text.
+    """Open a CSV file, which is read in batches with every column as text.
+
+    The whole file is gone through once for its encoding, and a second time when the batches are read.
 
     Args:
         path: The file.
@@ -188,17 +315,23 @@ def read_delimited(path: Path, *, encoding: str | None = None, delimiter: str | 
         delimiter: One character, when the mapping states it; otherwise found from the first lines.
 
     Raises:
-        ExtractError: The file is empty, no text, or not well formed.
+        ExtractError: The file is empty, no text, or not well formed. While the batches are read, also when more than
+            one row in twenty is not as wide as the header.
         OSError: It cannot be read.
     """
     source = str(path)
-    text = _decode(path.read_bytes(), encoding, source)
-    delimiter = delimiter or _delimiter(text.content)
-    names = _header(text.content, delimiter, source)
+    text = _decode(path, encoding, source)
+    delimiter = delimiter or _delimiter(text.head)
+    names = _header(text.head, delimiter, source)
     refuse_repeated(names, source)
-    if not re.search(rb"[\r\n]+[^\r\n]", text.content):
-        raise ExtractError("has a header but no rows.", where=source, remedy="Export it again.")
-    table = _parse(text.content, names, delimiter, source)
-    _refuse_open_quote(text.content, table, source)
+    if text.whole and not re.search(rb"[\r\n]+[^\r\n]", text.head):
+        raise no_rows(source)
     between = DELIMITERS.get(delimiter, "its own delimiter") if len(names) > 1 else "one column"
-    return Source(table=table, read_as=f"CSV, {text.encoding}, {between}", first_row=2)
+    ragged: list[int] = []
+    return Source(
+        names=tuple(names),
+        batches=ahead(_batches(path, text, names, delimiter, ragged)),
+        read_as=f"CSV, {text.encoding}, {between}",
+        first_row=2,
+        ragged=ragged,
+    )

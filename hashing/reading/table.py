@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
 from datetime import date, datetime, time
 from decimal import Decimal
+from itertools import chain
 from math import isfinite, isnan
 from typing import Any
 from uuid import UUID
@@ -14,20 +15,64 @@ import pyarrow as pa
 
 from schemas.errors import ExtractError
 
+BATCH_ROWS = 131_072
+"""Rows of one batch: large enough that a batch's overhead is lost in it, small enough to forget."""
+
+RAGGED = "more or fewer columns than the header"
+"""Reason why a row that is not as wide as the header is left out."""
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Source:
-    """A table as read.
+    """A table, read batch by batch.
 
     Attributes:
-        table: Columns under their headers, any Arrow type.
+        names: Headers.
+        batches: Columns under their headers, any Arrow type. They can be read once; reading may raise ExtractError.
         read_as: What it was taken for, in words for a person: "CSV, UTF-8, commas".
-        first_row: Number that a person would give to the first row of `table`: 2 under a header line, else 1.
+        first_row: Number that a person would give to the first row: 2 under a header line, else 1.
+        ragged: Rows that were left out because they are not as wide as the header, numbered from 0 among all rows.
+            Complete when `batches` are read to their end.
+        wanted: Headers to read, filled before the first batch is taken; all where it is empty. A reader that has to
+            read all in any case does so.
     """
 
-    table: pa.Table
+    names: tuple[str, ...]
+    batches: Iterator[pa.RecordBatch]
     read_as: str
     first_row: int
+    ragged: list[int] = field(default_factory=list)
+    wanted: list[str] = field(default_factory=list)
+
+    def table(self) -> pa.Table:
+        """Read everything into one table."""
+        return pa.Table.from_batches(self.batches)
+
+    def sample(self, rows: int) -> pa.Table:
+        """Read the first `rows` rows, or somewhat more."""
+        taken: list[pa.RecordBatch] = []
+        while (
+            sum(batch.num_rows for batch in taken) < rows and (batch := next(self.batches, None)) is not None
+        ):
+            taken.append(batch)
+        return pa.Table.from_batches(taken)
+
+
+def no_rows(source: str) -> ExtractError:
+    """Return the refusal of a source that has columns and no row."""
+    return ExtractError("has a header but no rows.", where=source, remedy="Export it again.")
+
+
+def with_rows(batches: Iterator[pa.RecordBatch], source: str) -> Iterator[pa.RecordBatch]:
+    """Take the first batch, so that a source without rows is refused at once, and return all of them.
+
+    Raises:
+        ExtractError: There is no row.
+    """
+    first = next(batches, None)
+    if first is None:
+        raise no_rows(source)
+    return chain([first], batches)
 
 
 def fold(name: str) -> str:
@@ -82,26 +127,43 @@ def cell_text(value: Any) -> str | None:
             raise TypeError(type(value).__name__)
 
 
-def text_table(names: Sequence[str], rows: Iterable[Sequence[Any]], source: str) -> pa.Table:
-    """Return rows of cells as a table of text columns; rows without a single value are left out, as in CSV.
+def text_batches(
+    names: Sequence[str], rows: Iterable[Sequence[Any]], source: str, *, size: int = BATCH_ROWS
+) -> Iterator[pa.RecordBatch]:
+    """Yield rows of cells as batches of text columns; rows without a single value are left out, as in CSV.
 
     Raises:
         ExtractError: A cell holds no plain value. Names row and column number.
     """
     columns: list[list[str | None]] = [[] for _ in names]
+
+    def batch() -> pa.RecordBatch:
+        arrays = [pa.array(column, pa.string()) for column in columns]
+        for column in columns:
+            column.clear()
+        return pa.RecordBatch.from_arrays(arrays, names=list(names))
+
     for number, row in enumerate(rows, start=1):
-        cells: list[str | None] = []
-        for place, value in enumerate(row[: len(names)], start=1):
-            try:
-                cells.append(cell_text(value))
-            except TypeError:
-                raise ExtractError(
-                    f"column {place} of row {number} does not hold text, a number or a date.",
-                    where=source,
-                    remedy="Export it as text.",
-                ) from None
+        cells = _cells(row[: len(names)], number, source)
         if any(cell is not None for cell in cells):
             cells += [None] * (len(names) - len(cells))
             for column, cell in zip(columns, cells, strict=True):
                 column.append(cell)
-    return pa.table([pa.array(column, pa.string()) for column in columns], names=list(names))
+            if columns and len(columns[0]) >= size:
+                yield batch()
+    if columns and columns[0]:
+        yield batch()
+
+
+def _cells(row: Sequence[Any], number: int, source: str) -> list[str | None]:
+    cells: list[str | None] = []
+    for place, value in enumerate(row, start=1):
+        try:
+            cells.append(cell_text(value))
+        except TypeError:
+            raise ExtractError(
+                f"column {place} of row {number} does not hold text, a number or a date.",
+                where=source,
+                remedy="Export it as text.",
+            ) from None
+    return cells

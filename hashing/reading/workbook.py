@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from hashing.reading.table import Source, cell_text, refuse_repeated, text_table
+from hashing.reading.table import Source, cell_text, refuse_repeated, text_batches, with_rows
 from schemas.errors import ExtractError
 
 ENDINGS = frozenset({".xlsx", ".xlsm", ".xlsb", ".xls", ".ods"})
@@ -71,7 +71,8 @@ def read_workbook(path: Path, *, sheet: str | None = None) -> Source:
     headers = [(cell_text(cell) or "").strip() for cell in filled[0]]
     refuse_repeated(headers, source)
     return Source(
-        table=text_table(headers, filled[1:], source),
+        names=tuple(headers),
+        batches=with_rows(text_batches(headers, filled[1:], source), source),
         read_as=f"Excel, sheet {place} of {sheets}",
         first_row=2,
     )

@@ -1,0 +1,131 @@
+"""Which records are one subject, and which of a subject's records are sealed as its versions."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+from scipy.sparse import coo_array
+from scipy.sparse.csgraph import connected_components
+
+from hashing.coding import Coded, Codes, factorize
+from hashing.reading.hashes import LANES, hash_rows
+from hashing.reading.index import HashIndex
+
+VERSIONS_KEPT = 8
+"""Most versions of one subject that are sealed, the latest first; more are counted and left out."""
+
+_PLACES = ("postcode", "uprn", "nhs_number", "address")
+_BLOCK = 1 << 18
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Versions:
+    """The versions of all subjects.
+
+    Attributes:
+        kept: One record for each version that is sealed, by subject, the latest first.
+        left_out: Versions beyond the most that a subject may have.
+    """
+
+    kept: NDArray[np.int64]
+    left_out: int
+
+
+def _distinct(columns: Sequence[Codes]) -> NDArray[np.int32]:
+    """Number the rows of several columns of codes: equal rows have one number, in the order of their first rows."""
+    index = HashIndex()
+    numbers = []
+    for start in range(0, len(columns[0]), _BLOCK):
+        words = [column[start : start + _BLOCK].astype(np.int64).view(np.uint64) for column in columns]
+        numbers.append(index.add(*(hash_rows(words, lane) for lane in LANES))[0])
+    return np.concatenate([np.zeros(0, dtype=np.int32), *numbers])
+
+
+def _complete(fields: Mapping[str, Coded], records: int) -> NDArray[np.int64]:
+    """Return the records that say who a person is: both names, the date of birth, and a home or an NHS number."""
+    if not {"forename", "surname", "dob"} <= fields.keys():
+        return np.zeros(0, dtype=np.int64)
+    placed = np.zeros(records, dtype=bool)
+    for name in _PLACES:
+        if name in fields:
+            placed |= fields[name].codes >= 0
+    for name in ("forename", "surname", "dob"):
+        placed &= fields[name].codes >= 0
+    return np.flatnonzero(placed)
+
+
+def subject_of_records(ref: Codes, fields: Mapping[str, Coded]) -> tuple[NDArray[np.int64], int]:
+    """Give each record its subject: the same for the same reference, and for the same complete identifiers.
+
+    Subjects are numbered in the order of their first records.
+
+    Returns:
+        Subject of each record, and the number of subjects.
+    """
+    rows = _complete(fields, len(ref))
+    alike = _distinct([coded.codes[rows] for coded in fields.values()]) if len(rows) else rows
+    # Identifiers under one reference only join nothing.
+    shared = np.bincount(alike)[alike] > 1 if len(rows) else np.zeros(0, dtype=bool)
+    rows, alike = rows[shared], alike[shared]
+    refs = int(ref.max(initial=-1)) + 1
+    size = int(alike.max(initial=-1)) + 1
+    edges = coo_array(
+        (np.ones(len(rows), dtype=np.int8), (ref[rows], refs + alike.astype(np.int64))),
+        shape=(refs + size, refs + size),
+    )
+    if len(rows) == 0:
+        return factorize(ref.astype(np.int64))
+    _, component = connected_components(edges, directed=False)
+    return factorize(component[ref].astype(np.int64))
+
+
+def fill_gaps(subject: NDArray[np.int64], count: int, coded: Coded, order: NDArray[np.int64]) -> Coded:
+    """Fill a missing value of a record with the latest value that its subject has elsewhere."""
+    missing = coded.codes < 0
+    if not missing.any():
+        return coded
+    known = order[~missing[order]]
+    latest = np.full(count, -1, dtype=np.int32)
+    latest[subject[known]] = coded.codes[known]  # in time order, so the last assignment is the latest
+    return Coded(codes=np.where(missing, latest[subject], coded.codes), values=coded.values)
+
+
+def kept_versions(
+    subject: NDArray[np.int64], count: int, fields: Mapping[str, Coded], order: NDArray[np.int64]
+) -> Versions:
+    """Return the latest record of each version, at most `VERSIONS_KEPT` of a subject.
+
+    Args:
+        subject: Subject of each record.
+        count: Number of subjects.
+        fields: Identifiers of each record, gaps filled.
+        order: The records in the order of their latest contacts.
+    """
+    position = np.empty(len(order), dtype=np.int64)
+    position[order] = np.arange(len(order))
+    several = np.bincount(subject, minlength=count)[subject] > 1
+    some = order[several[order]]  # a subject with one record has one version
+    version = _distinct([subject[some].astype(np.int32), *(coded.codes[some] for coded in fields.values())])
+    last_record = np.empty(int(version.max(initial=-1)) + 1, dtype=np.int64)
+    last_record[version] = some
+    last_record = np.concatenate([last_record, np.flatnonzero(~several)])
+    # Newest first within each subject; the rank in that order decides which versions stay.
+    by_subject = last_record[np.lexsort((-position[last_record], subject[last_record]))]
+    owner = subject[by_subject]
+    starts = np.flatnonzero(np.r_[True, owner[1:] != owner[:-1]])
+    rank = np.arange(len(owner)) - np.repeat(starts, np.diff(np.r_[starts, len(owner)]))
+    kept = by_subject[rank < VERSIONS_KEPT]
+    return Versions(kept=kept, left_out=len(by_subject) - len(kept))
+
+
+def references(ref: Coded, subject: NDArray[np.int64]) -> tuple[pa.StringArray, NDArray[np.int32]]:
+    """Return the references that records have, and the subject of each."""
+    used = np.zeros(len(ref.values), dtype=bool)
+    used[ref.codes] = True
+    of_code = np.full(len(ref.values), -1, dtype=np.int32)
+    of_code[ref.codes] = subject
+    return ref.values.filter(pa.array(used)), of_code[used]

@@ -1,0 +1,116 @@
+"""Records with their identifiers normalised, and counts of what normalising made of the rows."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import date
+from functools import partial
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from hashing import normalise
+from hashing.coding import Coded, recode
+from hashing.mapping import AgencyMapping
+from hashing.reading.records import Records
+from hashing.reading.vocabulary import Normaliser
+from schemas.scheme import FIELDS
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class FieldQuality:
+    """Counts of rows by what normalising made of one field; counts only, never a value."""
+
+    ok: int
+    missing: int
+    placeholder: int
+    invalid: int
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class People:
+    """Records with normalised identifiers.
+
+    Attributes:
+        ref: Local reference of each record.
+        fields: Identifier -> its normalised value in each record.
+        quality: Identifier -> what became of the rows.
+    """
+
+    ref: Coded
+    fields: Mapping[str, Coded]
+    quality: Mapping[str, FieldQuality]
+
+    def take(self, records: NDArray[np.int64]) -> People:
+        """Return the people of `records` only."""
+        if len(records) == len(self.ref.codes):
+            return self
+        return People(
+            ref=self.ref.take(records),
+            fields={name: coded.take(records) for name, coded in self.fields.items()},
+            quality=self.quality,
+        )
+
+
+def identifier_rules(
+    mapping: AgencyMapping, standards: Mapping[str, str], fields: frozenset[str]
+) -> dict[str, Normaliser | None]:
+    """Return the normaliser of each of `fields`; None for a date, whose column has to be seen whole."""
+
+    def standard(field: str, native: str) -> str:
+        return "generic" if standards.get(field) == "generic" else native
+
+    rules: dict[str, Normaliser | None] = {
+        "forename": normalise.normalise_forename,
+        "surname": normalise.normalise_surname,
+        "dob": None,
+        "sex": partial(normalise.normalise_sex, codes=mapping.codes.get("sex")),
+        "postcode": partial(normalise.normalise_postcode, standard=standard("postcode", "uk")),  # type: ignore[arg-type]
+        "uprn": normalise.normalise_uprn,
+        "nhs_number": partial(normalise.normalise_nhs_number, standard=standard("nhs_number", "nhs")),  # type: ignore[arg-type]
+        "address": normalise.normalise_address,
+    }
+    return {name: rules[name] for name in FIELDS if name in fields}
+
+
+def normalised_dates(
+    texts: pa.StringArray, field: str, mapping: AgencyMapping, today: date, counts: NDArray[np.int64]
+) -> normalise.Normalised:
+    """Normalise the distinct dates of a column; `counts` says how many rows have each."""
+    return normalise.normalise_date(
+        texts, formats=mapping.dates.get(field), today=today, is_birth=field == "dob", counts=counts
+    )
+
+
+def _identifier(
+    name: str, records: Records, mapping: AgencyMapping, today: date
+) -> tuple[Coded, FieldQuality]:
+    vocabulary, codes = records.vocabularies.pop(name), records.codes.pop(name)
+    present = codes >= 0
+    # Weights are floats; whole numbers of rows below 2^53 stay exact in them.
+    weighed = np.bincount(codes[present], weights=records.size[present], minlength=len(vocabulary))
+    counts = weighed.astype(np.int64)
+    values, outcomes = vocabulary.values(), vocabulary.outcomes()
+    if name == "dob":
+        result = normalised_dates(values, name, mapping, today, counts)
+        values, outcomes = result.values, result.outcomes
+    rows = np.bincount(outcomes, weights=counts, minlength=4).astype(int)
+    return recode(Coded(codes=codes, values=values), values), FieldQuality(
+        ok=int(rows[normalise.Outcome.OK]),
+        missing=int(rows[normalise.Outcome.MISSING]) + records.rows - int(counts.sum()),
+        placeholder=int(rows[normalise.Outcome.PLACEHOLDER]),
+        invalid=int(rows[normalise.Outcome.INVALID]),
+    )
+
+
+def people_of(records: Records, mapping: AgencyMapping, today: date) -> People:
+    """Return the records' people; the records' vocabularies are used up, so that they can be let go of."""
+    ref, _ = _identifier("ref", records, mapping, today)
+    fields: dict[str, Coded] = {}
+    quality: dict[str, FieldQuality] = {}
+    for name in FIELDS:
+        if name in records.codes:
+            fields[name], quality[name] = _identifier(name, records, mapping, today)
+    return People(ref=ref, fields=fields, quality=quality)

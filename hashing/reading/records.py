@@ -1,0 +1,131 @@
+"""A stream of rows to its distinct records, batch by batch: what is held grows with people, not with rows.
+
+A *record* is one distinct set of reference and identifiers as written. A case system writes the same one in every
+contact of a person, so only the first row of each is normalised; of the others the number of the record stays, and
+what the contact says: its date, its status and whom to ring.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from numpy.typing import NDArray
+
+from hashing import normalise
+from hashing.coding import Codes
+from hashing.reading.hashes import LANES, Cells, hash_rows
+from hashing.reading.index import HashIndex
+from hashing.reading.vocabulary import Normaliser, Vocabulary
+
+CONTACT_COLUMNS = ("record_date", "case_status", "lead_contact")
+"""Logical columns that belong to a contact and say nothing of who the person is."""
+
+_THREADS = 2
+"""Columns normalised at a time: Arrow and numpy work without the interpreter's lock."""
+
+
+@dataclass(slots=True)
+class Records:
+    """The distinct records of a stream, and the contacts of each.
+
+    Attributes:
+        rows: Number of rows read.
+        record: Record of each row, shape (rows,), int32; records are numbered in the order of their first rows.
+        size: Rows of each record, shape (records,), int64.
+        codes: `ref` and identifiers -> code of each record in the column's vocabulary, -1 for a null.
+        vocabularies: Column -> its texts.
+        contacts: Contact columns -> codes of each row in batches, in the smallest type that holds them.
+    """
+
+    rows: int
+    record: NDArray[np.int32]
+    size: NDArray[np.int64]
+    codes: dict[str, Codes]
+    vocabularies: dict[str, Vocabulary]
+    contacts: dict[str, list[NDArray[np.signedinteger]]]
+
+
+def trimmed(texts: pa.StringArray) -> normalise.Normalised:
+    """Return texts without the white space around them; what is empty then is missing."""
+    values = pc.utf8_trim_whitespace(texts)
+    empty = pc.equal(values, "")
+    outcomes = np.where(empty.to_numpy(zero_copy_only=False), normalise.Outcome.MISSING, normalise.Outcome.OK)
+    return normalise.Normalised(
+        values=pc.if_else(empty, pa.scalar(None, pa.string()), values), outcomes=outcomes.astype(np.uint8)
+    )
+
+
+def _smallest(codes: Codes) -> NDArray[np.signedinteger]:
+    return codes.astype(np.min_scalar_type(-int(codes.max(initial=0)) - 2), copy=False)
+
+
+class RecordReader:
+    """Takes in batches of logical columns.
+
+    Args:
+        rules: Identifier -> its normaliser, None for one that has to see the whole column.
+    """
+
+    def __init__(self, rules: Mapping[str, Normaliser | None]) -> None:
+        self._index = HashIndex()
+        self._rules: dict[str, Normaliser | None] = {"ref": trimmed, **rules}
+        self._vocabularies: dict[str, Vocabulary] = {}
+        self._codes: dict[str, list[Codes]] = {}
+        self._record: list[NDArray[np.int32]] = []
+        self._contacts: dict[str, list[NDArray[np.signedinteger]]] = {}
+
+    def read(self, batches: Iterable[Mapping[str, pa.Array]]) -> Records:
+        """Return the records of a stream of batches, each logical column -> text (strings or dictionary-coded).
+
+        Every batch must have the same columns, `ref` among them.
+        """
+        with ThreadPoolExecutor(_THREADS, thread_name_prefix="normalise") as pool:
+            for batch in batches:
+                self._take(batch, pool)
+        return self._finished()
+
+    def _take(self, batch: Mapping[str, pa.Array], pool: ThreadPoolExecutor) -> None:
+        people = {name: Cells.of(batch[name]) for name in self._rules if name in batch}
+        contacts = {name: Cells.repeated(batch[name]) for name in CONTACT_COLUMNS if name in batch}
+        hashed = dict(
+            zip(people, pool.map(lambda cells: cells.hashes(LANES[0]), people.values()), strict=True)
+        )
+        keys = [hash_rows(list(hashed.values()), lane) for lane in LANES]
+        record, fresh = self._index.add(*keys)
+        self._record.append(record)
+        if not self._vocabularies:
+            self._vocabularies = {name: Vocabulary(self._rules.get(name)) for name in (*people, *contacts)}
+
+        def code(name: str) -> Codes:
+            vocabulary = self._vocabularies[name]
+            if name in contacts:
+                return vocabulary.add_cells(contacts[name])
+            return vocabulary.add(people[name].take(fresh), hashed[name][fresh])
+
+        names = [*people, *contacts] if len(fresh) else list(contacts)
+        for name, codes in zip(names, pool.map(code, names), strict=True):
+            if name in contacts:
+                self._contacts.setdefault(name, []).append(_smallest(codes))
+            else:
+                self._codes.setdefault(name, []).append(codes)
+
+    def _finished(self) -> Records:
+        self._index = HashIndex()
+        for vocabulary in self._vocabularies.values():
+            vocabulary.forget()
+        record = np.concatenate([np.zeros(0, dtype=np.int32), *self._record])
+        self._record = []
+        codes = {name: np.concatenate(self._codes.pop(name)) for name in list(self._codes)}
+        return Records(
+            rows=len(record),
+            record=record,
+            size=np.bincount(record, minlength=len(codes.get("ref", ()))),
+            codes=codes,
+            vocabularies=self._vocabularies,
+            contacts=self._contacts,
+        )
