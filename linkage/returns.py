@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 
@@ -93,11 +93,14 @@ def write_returns(
     known: Mapping[str, PublicIdentity],
     run_id: str,
     created_at: datetime,
+    approve: Callable[[pa.Table, str, int], None] = lambda _table, _agency, _people: None,
 ) -> dict[str, int]:
     """Write `folder/<agency>.tally` for each sender, encrypted to it; return agency -> people it is told about.
 
     Beside the folder it writes `told.parquet`: the unit cannot read a return, and an erasure has to know which
     agencies were told of a subject, and must tell no others (docs/guides/lifecycle.md).
+
+    `approve` is asked about each return (table, agency, people told of) before it is written, and raises to stop it.
 
     Raises:
         LinkageError: An agency's receiving key is not known.
@@ -111,6 +114,7 @@ def write_returns(
             raise LinkageError(f"the agreement holds no receiving key of {sender.agency}.")
         table = return_table(con, sender.agency, agreement)
         told[sender.agency] = len(set(table.column("person").to_pylist()))
+        approve(table, sender.agency, told[sender.agency])
         rows.append(told_table(sender.agency, table))
         write_package(
             folder / f"{sender.agency}.tally",

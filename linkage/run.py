@@ -6,7 +6,7 @@ import json
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
@@ -17,6 +17,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from governance.agreement import Agreement
+from governance.check_moments import RunJudge
+from governance.gate import finding_dict
+from governance.rules.base import Finding
+from governance.rules.linkage import Member, settings_of
 from linkage.candidates import PassPairs, find_candidates
 from linkage.clusters import Clusters, cluster
 from linkage.clusters_evidence import read_evidence
@@ -74,6 +78,7 @@ class RunResult:
     window: MultiAgency
     reidentification: Reidentification
     told: Mapping[str, int]
+    findings: tuple[Finding, ...] = ()
 
     @property
     def subjects(self) -> int:
@@ -103,6 +108,22 @@ def _keep_apart(con: duckdb.DuckDBPyConnection) -> int:
         """
     )
     return int(con.execute("SELECT count(*) FROM apart").fetchall()[0][0])
+
+
+def _apart_of(con: duckdb.DuckDBPyConnection) -> tuple[list[tuple[Member, Member]], dict[Member, int]]:
+    """Return the pairs that must stay apart, and the person that each of their records is of (rule L05)."""
+    rows = con.execute(
+        """
+        SELECT l.agency, l.number, pl.person, r.agency, r.number, pr.person
+        FROM apart
+        JOIN subjects AS l ON l.subject = apart.subject_l
+        JOIN subjects AS r ON r.subject = apart.subject_r
+        JOIN people AS pl ON pl.subject = apart.subject_l
+        JOIN people AS pr ON pr.subject = apart.subject_r
+        """
+    ).fetchall()
+    person = {(row[at], row[at + 1]): row[at + 2] for row in rows for at in (0, 3)}
+    return [((row[0], row[1]), (row[3], row[4])) for row in rows], person
 
 
 def _cluster_links(
@@ -165,6 +186,8 @@ def summary_of(result: RunResult, agreement: Agreement) -> dict[str, Any]:
         "run": result.run_id,
         "created_at": result.created_at.astimezone(UTC).isoformat(timespec="seconds"),
         "agreement": {"id": agreement.id, "version": agreement.version, "digest": agreement.digest},
+        "settings": settings_of(agreement),
+        "compliance": [finding_dict(found) for found in result.findings],
         "senders": {
             sender.agency: {
                 "subjects": sender.subjects,
@@ -245,6 +268,7 @@ def link(
     as_of: date | None = None,
     run_id: str | None = None,
     guard: ReplayGuard | None = None,
+    judge: RunJudge | None = None,
     stage: Stage = _unmeasured,
 ) -> RunResult:
     """Link packages under an agreement and write the run folder `out`, whole or not at all.
@@ -260,18 +284,29 @@ def link(
         as_of: Last day of the window; that of `last_day` when None.
         run_id: The run that the packages must be for; that of the first package when None.
         guard: Register of packages taken in before.
+        judge: Asks the rules, with the exceptions that were granted; without exceptions when None.
         stage: Measures the stages.
 
     Raises:
+        ComplianceBlocked: A rule stops the run; nothing is left of it.
         PackageError: A package is refused.
         LinkageError: The run cannot go on.
         OutputError: `out` cannot be written.
     """
+    judge = judge or RunJudge(agreement, today=created_at.date())
     with ExitStack() as last_step, atomic_folder(out) as folder, connect() as con:
         with stage("take in packages"):
             senders = take_in(
-                con, paths, agreement=agreement, unit=unit, known=known, run_id=run_id, guard=guard
+                con,
+                paths,
+                agreement=agreement,
+                unit=unit,
+                known=known,
+                run_id=run_id,
+                guard=guard,
+                watch=judge.watch,
             )
+            judge.before()
         subjects = sum(sender.subjects for sender in senders)
         lambdas = planned_lambda(agreement.passes, counted(senders), subjects=subjects)
         require_budget(lambdas, agreement)
@@ -309,6 +344,7 @@ def link(
                 known=known,
                 run_id=senders[0].manifest.run_id,
                 created_at=created_at,
+                approve=lambda table, agency, people: judge.output(table, agency, people=people, as_of=last),
             )
             result = RunResult(
                 run_id=senders[0].manifest.run_id,
@@ -326,6 +362,9 @@ def link(
                 reidentification=reidentification,
                 told=told,
             )
+            apart, person = _apart_of(con)
+            judge.after(summary_of(result, agreement), apart=apart, person=person)
+            result = replace(result, findings=tuple(judge.findings))
             _write_results(con, folder, result, agreement, review)
         if guard is not None:
             # Only now: a run that failed may be tried again with the same packages. The register is held until the
