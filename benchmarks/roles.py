@@ -16,6 +16,7 @@ from schemas.identity import load_identity
 AGENCIES = ("adults_social_care", "childrens_social_care", "fire_and_rescue", "health", "police")
 UNIT = "linkage-unit"
 RUN = "2026-11"
+EXCLUDED = ("protected_address", "upheld_objection", "adoption", "protected_person")
 ENVIRONMENT = {**os.environ, "TALLYSTICK_PASSPHRASE": "correct horse battery staple"}
 
 
@@ -70,6 +71,7 @@ def seal_arguments(folder: Path, name: str, out: Path) -> list[str | Path]:
         *("--agreement", folder / "agreement.yaml", "--key", folder / f"{name}.key"),
         *("--secret", folder / f"{name}.secret", "--run", RUN),
         *("--out", out, "--crosswalk", out.with_suffix(".crosswalk")),
+        *(word for kind in EXCLUDED for word in ("--excluded", f"{kind}=0")),
     ]
 
 
