@@ -12,11 +12,11 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from governance.agreement import Agreement
 from hashing.keys import RunKeys
-from hashing.package import CROSSWALK, lead_context
+from hashing.package import lead_context
 from schemas.container import OpenedPackage, open_package
 from schemas.errors import Corrupted, WrongRun, WrongSender
 from schemas.identity import PrivateIdentity, PublicIdentity
-from schemas.payload import RETURN
+from schemas.payload import CROSSWALK, RETURN
 from schemas.policies import Expectation
 from schemas.tables import read_batches
 

@@ -30,8 +30,7 @@ from hashing.subjects import NO_DAY, Contacts, Quality, Subjects
 from schemas.container import write_package
 from schemas.identity import PrivateIdentity, PublicIdentity
 from schemas.labels import encode
-from schemas.payload import CONTACTS, LEADS, VERSIONS, pass_part, pass_schema
-from schemas.payload import CROSSWALK as CROSSWALK
+from schemas.payload import CONTACTS, CROSSWALK, LEADS, VERSIONS, pass_part, pass_schema
 from schemas.scheme import SCHEME
 from schemas.tables import ARROW_STREAM, arrow_stream
 
