@@ -85,9 +85,13 @@ def measure(dataset: Dataset, given: argparse.Namespace) -> tuple[dict[str, Any]
     records = read_records(extracts, today=NOW.date())
     found: dict[str, Any] = {}
     for system in given.systems:
-        if _run(system, extracts, home / system, given):
-            found[system] = figures(load(home / system), records)
-    (home / "figures.json").write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
+        result = home / system
+        kept = home / f"{system}-figures.json"
+        if not _run(system, extracts, result, given):
+            continue
+        if not kept.exists() or kept.stat().st_mtime < result.with_suffix(".json").stat().st_mtime:
+            kept.write_text(json.dumps(figures(load(result), records), indent=1) + "\n", encoding="utf-8")
+        found[system] = json.loads(kept.read_text(encoding="utf-8"))
     return found, records, home
 
 

@@ -26,12 +26,12 @@ THRESHOLD = 0.95
 RULES: tuple[tuple[str, ...], ...] = (
     ("nhs_number",),
     ("dob",),
-    ("dob_swap", "surname"),
-    ("forename", "surname"),
-    ("forename", "postcode"),
-    ("surname", "postcode"),
-    ("forename", "uprn"),
-    ("surname", "uprn"),
+    ("dob_swap", "surname_exact"),
+    ("forename_exact", "surname_exact"),
+    ("forename_exact", "postcode"),
+    ("surname_exact", "postcode"),
+    ("forename_exact", "uprn"),
+    ("surname_exact", "uprn"),
     ("uprn", "dob_year"),
     ("uprn", "dob_day_month"),
     ("uprn", "sex"),
@@ -44,22 +44,22 @@ RULES: tuple[tuple[str, ...], ...] = (
     ("forename_nickname", "surname_phonetic", "dob_year"),
     ("forename_phonetic", "surname_phonetic", "dob_day_month"),
     ("forename_phonetic", "surname_phonetic", "postcode_district"),
-    ("forename", "dob_month_year"),
-    ("surname", "dob_month_year"),
-    ("forename", "dob_day_month"),
-    ("surname", "dob_day_month"),
-    ("forename", "dob_day_year"),
-    ("surname", "dob_day_year"),
+    ("forename_exact", "dob_month_year"),
+    ("surname_exact", "dob_month_year"),
+    ("forename_exact", "dob_day_month"),
+    ("surname_exact", "dob_day_month"),
+    ("forename_exact", "dob_day_year"),
+    ("surname_exact", "dob_day_year"),
 )
 """Blocking rules: columns that must all agree."""
 
-SWAPPED = "l.forename = r.surname AND l.surname = r.forename"
+SWAPPED = "l.forename_exact = r.surname_exact AND l.surname_exact = r.forename_exact"
 
 TRAINED_ON: tuple[tuple[str, ...], ...] = (
     ("dob",),
-    ("forename", "surname"),
-    ("surname", "postcode"),
-    ("forename", "uprn"),
+    ("forename_exact", "surname_exact"),
+    ("surname_exact", "postcode"),
+    ("forename_exact", "uprn"),
     ("nhs_number",),
     ("address_number_street",),
 )
@@ -77,23 +77,26 @@ def _agree(column: str) -> str:
 
 def _name(column: str, *between: Any) -> comparisons.CustomComparison:
     other = "surname" if column == "forename" else "forename"
-    reversed_ = f'"{column}_l" = "{other}_r" AND "{other}_l" = "{column}_r"'
-    swapped = levels.CustomLevel(reversed_, label_for_charts="names swapped")
-    if column == "surname":
-        # Both names swapped is one observation; the forename comparison counts it.
-        swapped = swapped.configure(
-            m_probability=0.005,
-            u_probability=0.005,
-            fix_m_probability=True,
-            fix_u_probability=True,
-        )
+    reversed_ = f'"{column}_exact_l" = "{other}_exact_r" AND "{other}_exact_l" = "{column}_exact_r"'
+    # Random pairs never show swapped names, so u is set. Both names swapped is one observation: the surname's level is
+    # neutral, the forename's counts.
+    m, u = (0.005, 1e-5) if column == "forename" else (0.005, 0.005)
+    swapped = levels.CustomLevel(reversed_, label_for_charts="names swapped").configure(
+        m_probability=m, u_probability=u, fix_m_probability=column == "surname", fix_u_probability=True
+    )
+    part = (
+        f'"{column}_second_l" = "{column}_exact_r" OR "{column}_exact_l" = "{column}_second_r" '
+        f'OR "{column}_second_l" = "{column}_second_r"'
+    )
     return comparisons.CustomComparison(
         output_column_name=column,
         comparison_levels=[
             levels.NullLevel(column),
             levels.ExactMatchLevel(column).configure(tf_adjustment_column=column),
+            levels.ExactMatchLevel(f"{column}_exact").configure(tf_adjustment_column=f"{column}_exact"),
             *between,
             swapped,
+            levels.CustomLevel(part, label_for_charts="a part of the name agrees"),
             levels.JaroWinklerLevel(column, 0.92),
             levels.JaroWinklerLevel(column, 0.85),
             levels.JaroWinklerLevel(column, 0.7),
@@ -195,9 +198,9 @@ def _linker(con: duckdb.DuckDBPyConnection, versions: pa.Table, held: set[str]) 
 
 
 def _train(linker: Linker, held: set[str], seed: int) -> None:
-    certain = [
+    certain: list[Any] = [
         _rule(columns)
-        for columns in (("nhs_number",), ("forename", "surname", "dob"))
+        for columns in (("nhs_number",), ("forename_exact", "surname_exact", "dob"))
         if held.issuperset(columns)
     ]
     linker.training.estimate_probability_two_random_records_match(certain, recall=0.8)

@@ -2,85 +2,108 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
 from typing import Any
 
 import numpy as np
 
-from benchmarks.accuracy.found import Found
+from benchmarks.accuracy.found import Floats, Found, Ints
 from benchmarks.accuracy.records import Records
 from linkage.clusters import cluster
 from linkage.run import Links
-from synthetic.evaluation import evaluate
+from synthetic.evaluation_pairs import Pairs, pairs_of, together
 
 LARGEST = 50
 """Most subjects of one person, as in drafted agreements; every system is clustered alike."""
 
-_STEPS = 20
+_STEPS = 60
+_CLUSTERED = 12
+
+Row = dict[str, Any]
 
 
-def _bits(score: np.ndarray[Any, np.dtype[np.float64]]) -> np.ndarray[Any, np.dtype[np.float64]]:
+def _bits(score: Floats) -> Floats:
     """Return log2 odds: a weight by which strong links are told apart when a cluster is cut."""
     held = np.clip(score, 1e-15, 1 - 1e-15)
-    return np.log2(held / (1 - held))
+    bits: Floats = np.log2(held / (1 - held))
+    return bits
 
 
-def _clusters(found: Found, records: Records, threshold: float) -> np.ndarray[Any, np.dtype[np.int64]]:
-    return cluster(
-        found.left,
-        found.right,
-        _bits(found.score),
-        found.score,
+def _row(correct: float, predicted: float, actual: float, threshold: float) -> Row:
+    return {
+        "threshold": threshold,
+        "precision": correct / predicted if predicted else None,
+        "recall": correct / actual if actual else None,
+        "f1": 2 * correct / (predicted + actual) if predicted + actual else None,
+    }
+
+
+class _Ranked:
+    """Pairs of references from the highest score down, with running counts: any threshold is one look-up."""
+
+    def __init__(self, pairs: Pairs) -> None:
+        held = pairs.score >= 0
+        order = np.argsort(-pairs.score[held], kind="stable")
+        self.score = pairs.score[held][order]
+        self.correct = np.concatenate([[0], np.cumsum(pairs.true[held][order])])
+        self.actual = int(pairs.true.sum())
+
+    def at(self, threshold: float) -> Row:
+        predicted = int(np.searchsorted(-self.score, -threshold, side="right"))
+        return _row(float(self.correct[predicted]), predicted, self.actual, threshold)
+
+    def best(self) -> Row:
+        bounds = np.unique(self.score)
+        if len(bounds) == 0:
+            return self.at(1.0)
+        predicted = np.searchsorted(-self.score, -bounds, side="right")
+        f1 = 2 * self.correct[predicted] / np.maximum(predicted + self.actual, 1)
+        return self.at(float(bounds[np.argmax(f1)]))
+
+
+def _clusters(found: Found, records: Records, threshold: float) -> Row:
+    """Return figures of pairs of references that are put into one person at a threshold."""
+    strong = found.score >= threshold
+    person: Ints = cluster(
+        found.left[strong],
+        found.right[strong],
+        _bits(found.score[strong]),
+        found.score[strong],
         subjects=records.subjects,
         threshold=threshold,
         review_from=threshold,
         largest=LARGEST,
     ).person
+    refs = records.refs
+    left, right = together(np.where(refs.subject >= 0, person[refs.subject], -1))
+    correct = float((refs.person[left] == refs.person[right]).sum())
+    return _row(correct, len(left), len(together(refs.person)[0]), threshold)
 
 
-def _at(found: Found, records: Records, threshold: float) -> dict[str, Any]:
-    links = Links(left=found.left, right=found.right, weight=_bits(found.score), probability=found.score)
-    made = evaluate(
-        links,
-        _clusters(found, records, threshold),
-        records.refs,
-        subjects=records.subjects,
-        threshold=threshold,
-    )
-    return {"pairs": asdict(made.agreement), "clusters": asdict(made.clusters), "whole": made}
-
-
-def _thresholds(found: Found) -> list[float]:
-    """Return thresholds for the curve, from the lowest."""
+def _thresholds(found: Found, number: int) -> list[float]:
+    """Return thresholds over the range of the scores, at most `number`."""
     scores = np.unique(found.score)
-    if len(scores) <= 2 * _STEPS:
-        return scores.tolist()
-    # Probabilities crowd near 0 and 1, similarities do not: even steps of log odds for the ones, quantiles for the others.
+    if len(scores) <= number:
+        return [float(score) for score in scores]
+    # Probabilities crowd near 0 and 1, similarities do not: even steps of log odds, and quantiles too.
     bits = _bits(scores)
-    steps = np.linspace(max(bits.min(), -12), min(bits.max(), 40), _STEPS)
-    wanted = np.concatenate([1 / (1 + 2.0**-steps), np.quantile(found.score, np.linspace(0, 1, _STEPS))])
-    return np.unique(wanted).tolist()
+    steps = np.linspace(max(bits.min(), -12), min(bits.max(), 40), number // 2)
+    wanted = np.concatenate([1 / (1 + 2.0**-steps), np.quantile(scores, np.linspace(0, 1, number // 2))])
+    return [float(score) for score in np.unique(wanted)]
 
 
 def figures(found: Found, records: Records) -> dict[str, Any]:
     """Return all figures of one system on one dataset."""
-    default = _at(found, records, found.facts["threshold"])
-    whole = default["whole"]
-    curve = []
-    asked = {found.facts["threshold"], whole.best.threshold, *_thresholds(found)}
-    for threshold in sorted(asked):
-        here = _at(found, records, threshold)
-        curve.append({"threshold": threshold, **{key: here[key] for key in ("pairs", "clusters")}})
-    best_clusters = max(curve, key=lambda point: point["clusters"]["f1"] or 0.0, default=None)
+    links = Links(left=found.left, right=found.right, weight=_bits(found.score), probability=found.score)
+    pairs = pairs_of(links, records.refs, subjects=records.subjects)
+    ranked, default = _Ranked(pairs), float(found.facts["threshold"])
+    best = ranked.best()
+    asked = sorted({default, best["threshold"], *_thresholds(found, _CLUSTERED)})
+    clusters = {threshold: _clusters(found, records, threshold) for threshold in asked}
     return {
         **found.facts,
-        "default": {"pairs": default["pairs"], "clusters": default["clusters"]},
-        "best": {
-            "pairs": asdict(whole.best),
-            "clusters": best_clusters["clusters"] if best_clusters else default["clusters"],
-            "clusters_threshold": best_clusters["threshold"] if best_clusters else None,
-        },
-        "blocking_recall": whole.blocking_recall,
-        "false_candidates": whole.false_candidates,
-        "curve": curve,
+        "default": {"pairs": ranked.at(default), "clusters": clusters[default]},
+        "best": {"pairs": best, "clusters": max(clusters.values(), key=lambda row: row["f1"] or 0.0)},
+        "true_pairs": ranked.actual,
+        "blocking_recall": float(ranked.correct[-1]) / max(ranked.actual, 1),
+        "curve": [ranked.at(threshold) for threshold in _thresholds(found, _STEPS)],
     }

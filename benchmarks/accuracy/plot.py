@@ -22,7 +22,7 @@ Point = tuple[float, float]
 
 
 def _points(found: dict[str, Any]) -> list[Point]:
-    listed = [(point["pairs"]["recall"], point["pairs"]["precision"]) for point in found["curve"]]
+    listed = [(point["recall"], point["precision"]) for point in found["curve"]]
     return sorted({(r, p) for r, p in listed if r is not None and p is not None})
 
 

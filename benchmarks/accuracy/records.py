@@ -24,7 +24,8 @@ from synthetic.evaluation_run import crosswalks_of, numbered_again
 Ints = NDArray[np.int64]
 
 DERIVED = (
-    *("forename.nickname", "forename.phonetic", "forename.initial", "surname.phonetic", "surname.initial"),
+    *("forename.exact", "forename.second", "forename.nickname", "forename.phonetic", "forename.initial"),
+    *("surname.exact", "surname.second", "surname.phonetic", "surname.initial"),
     *("dob.swap", "dob.month_year", "dob.day_year", "dob.day_month", "dob.year"),
     *("postcode.sector", "postcode.district", "address.house", "address.number_street", "address.street"),
 )
