@@ -19,6 +19,7 @@ COMMANDS = {
     "mapping": "hashing.commands.extracts:mapping_group",
     "seal": "hashing.commands.packages:seal",
     "link": "linkage.commands.link:link_command",
+    "explain": "linkage.commands.explain:explain_command",
     "open": "hashing.commands.packages:open_command",
     "audit": "governance.commands.audit:audit",
 }

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,7 +17,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from linkage.comparing import PATTERN_BITS
-from linkage.model import Parameters, gamma_of
+from linkage.model import Parameters, gamma_of, level_names
 from linkage.reuse import load_model, read_model_document
 from schemas.errors import InputError
 from schemas.scheme import COMPARISONS, FAMILY_LEVELS, Comparison
@@ -275,3 +275,25 @@ REVIEW_WORDS = {
     "size": "joining them would have made a person with too many records",
 }
 """Why a link stands in the review file, in plain words."""
+
+
+def model_text(run_id: str, document: Mapping[str, Any]) -> str:
+    """Return a model document as a table for a terminal."""
+    stated = document["parameters"]
+    lines = [
+        f"The model of run {run_id}, trained in run {document['run']} on {document['subjects']:,} records.",
+        f"Chance that two random records are one person: {stated['prior']:.3g}.",
+        "",
+        f"  {'':12}{'what agrees':50}{'m':>9}{'u':>11}{'weight':>9}",
+    ]
+    for comparison in COMPARISONS:
+        labels = {level.name: level.label for level in comparison.levels} | {"else": "nothing agrees"}
+        for level in level_names(comparison):
+            m, u = stated["m"][comparison.name][level], stated["u"][comparison.name][level]
+            lines.append(
+                f"  {comparison.name:12}{labels[level][:49]:50}{m:>9.4g}{u:>11.4g}{math.log2(m / u):>+9.2f}"
+            )
+        seen = document["seen"].get(comparison.name, 0)
+        if not seen:
+            lines.append(f"  {'':12}(m of {comparison.name} is the shipped prior: no pass could teach it)")
+    return "\n".join(lines)

@@ -161,7 +161,7 @@ def make_rows(con: duckdb.DuckDBPyConnection, passes: Sequence[Pass], *, candida
 
 
 @contextmanager
-def _silent() -> Iterator[None]:
+def silent() -> Iterator[None]:
     """Keep Splink's progress messages off the terminal; what matters of them is in the run's report."""
     before = logging.root.manager.disable
     logging.disable(logging.CRITICAL)
@@ -194,7 +194,7 @@ def score(
         FROM {candidates}
         """
     )
-    with _silent():
+    with silent():
         api = DuckDBAPI(con)
         linker = Linker(api.register("token_rows"), splink_settings(parameters))
         linker.table_management.register_blocked_pairs_for_predict(api.register("pair_ids"))

@@ -28,10 +28,10 @@ from linkage.clusters_metrics import ClusterMetrics, cluster_metrics
 from linkage.clusters_review import labels, review_table
 from linkage.database import connect
 from linkage.intake import Sender, counted, take_in
-from linkage.model import splink_settings
 from linkage.privacy import Reidentification, measure
 from linkage.privacy_budget import planned_lambda, require_budget
 from linkage.returns import write_returns
+from linkage.reuse import SavedModel, complete, model_document
 from linkage.scoring import score_candidates
 from linkage.training import Trained
 from linkage.window import MultiAgency, find_multi_agency
@@ -75,6 +75,7 @@ class RunResult:
     kept_apart: int
     to_review: Mapping[str, int]
     trained: Trained
+    reused: SavedModel | None
     window: MultiAgency
     reidentification: Reidentification
     told: Mapping[str, int]
@@ -206,6 +207,13 @@ def summary_of(result: RunResult, agreement: Agreement) -> dict[str, Any]:
         "training": {
             "prior": result.trained.parameters.prior,
             "sessions": [asdict(session) for session in result.trained.sessions],
+            "model": None
+            if result.reused is None
+            else {
+                "run": result.reused.run_id,
+                "agreement": result.reused.agreement_digest,
+                "same_agreement": result.reused.agreement_digest == agreement.digest,
+            },
         },
         "clusters": {
             "count": result.clusters.count,
@@ -251,8 +259,11 @@ def _write_results(
         ).to_arrow_table(),
         folder / "people.parquet",
     )
-    model = json.dumps(splink_settings(result.trained.parameters), indent=1)
-    (folder / "model.json").write_text(model + "\n", encoding="utf-8")
+    seen = None if result.reused is None else result.reused.seen
+    model = model_document(
+        result.trained, agreement, run_id=result.run_id, subjects=result.subjects, seen=seen
+    )
+    (folder / "model.json").write_text(json.dumps(model, indent=1) + "\n", encoding="utf-8")
     summary = json.dumps(summary_of(result, agreement), indent=1)
     (folder / "run.json").write_text(summary + "\n", encoding="utf-8")
 
@@ -269,6 +280,8 @@ def link(
     run_id: str | None = None,
     guard: ReplayGuard | None = None,
     judge: RunJudge | None = None,
+    model: SavedModel | None = None,
+    fill_model: bool = False,
     stage: Stage = _unmeasured,
 ) -> RunResult:
     """Link packages under an agreement and write the run folder `out`, whole or not at all.
@@ -285,6 +298,8 @@ def link(
         run_id: The run that the packages must be for; that of the first package when None.
         guard: Register of packages taken in before.
         judge: Asks the rules, with the exceptions that were granted; without exceptions when None.
+        model: Model of an earlier run, to score with instead of training.
+        fill_model: Fill levels that it lacks with shipped priors and this run's counts.
         stage: Measures the stages.
 
     Raises:
@@ -312,8 +327,11 @@ def link(
         require_budget(lambdas, agreement)
         with stage("find candidate pairs"):
             passes = find_candidates(con, agreement.passes)
+        given = None if model is None else complete(model.parameters, counted(senders), fill=fill_model)
         with stage("compare, train and score"):
-            trained = score_candidates(con, agreement.passes, counted(senders), subjects=subjects)
+            trained = score_candidates(
+                con, agreement.passes, counted(senders), subjects=subjects, model=given
+            )
             kept_apart = _keep_apart(con)
             links = _read_links(con)
         with stage("cluster"):
@@ -358,6 +376,7 @@ def link(
                 kept_apart=kept_apart,
                 to_review=Counter(review.column("reason").to_pylist()),
                 trained=trained,
+                reused=model,
                 window=window,
                 reidentification=reidentification,
                 told=told,

@@ -30,6 +30,14 @@ from schemas.terminal import (
 @click.option(
     "--register", type=FILE, help="Register of packages already taken in; keeps replays out across runs."
 )
+@click.option(
+    "model_file", "--model", type=FILE, help="Score with the model.json of an earlier run; do not train."
+)
+@click.option(
+    "--fill-model",
+    is_flag=True,
+    help="Give levels that the model lacks the shipped priors and this run's counts; without, they stop the run.",
+)
 @click.option("--out", type=FOLDER, required=True, help="Run folder to create.")
 @json_option
 @audited("link", reads={"packages": "package"}, makes={"out": "run"})
@@ -40,6 +48,8 @@ def link_command(
     run_id: str | None,
     as_of: datetime | None,
     register: Path | None,
+    model_file: Path | None,
+    fill_model: bool,
     out: Path,
     as_json: bool,
 ) -> None:
@@ -50,12 +60,18 @@ def link_command(
     """
     from governance.agreement import load_agreement
     from governance.summary import run_text
+    from linkage.reuse import load_model
     from linkage.run import link, summary_of
     from schemas.identity import load_identity
     from schemas.policies import ReplayGuard
 
     agreed = load_agreement(agreement_file, today=datetime.now(UTC).date())
     identity = load_identity(key_file, passphrase("the unit's key file"))
+    model = None if model_file is None else load_model(model_file)
+    if model is not None and model.agreement_digest != agreed.digest:
+        click.echo(
+            "Warning: the model was trained under another agreement, or another version of it.", err=True
+        )
     with announcing() as announce:
         result = link(
             packages,
@@ -67,6 +83,8 @@ def link_command(
             as_of=as_of.date() if as_of else None,
             run_id=run_id,
             guard=ReplayGuard(register),
+            model=model,
+            fill_model=fill_model,
             stage=announced(announce),
         )
     figures = summary_of(result, agreed)

@@ -1,0 +1,121 @@
+"""Splink's own charts of a model and of a pair, as HTML files that need no network.
+
+Splink carries the scripts its charts need and writes them into the page. A chart is drawn from the model's settings
+and from levels alone: the table behind it is empty.
+"""
+
+from __future__ import annotations
+
+import re
+import warnings
+from collections.abc import Mapping, Sequence
+from html import escape
+from typing import Any
+
+from splink import DuckDBAPI, Linker
+
+from linkage.database import connect
+from linkage.explain import REVIEW_WORDS, Explanation
+from linkage.model import silent
+from schemas.scheme import TOKENS, column
+
+_BODY = re.compile(r"<body[^>]*>(.*)</body>", re.DOTALL)
+
+_STYLE = """
+body { font: 16px/1.5 system-ui, sans-serif; margin: 2rem auto; max-width: 60rem; padding: 0 1rem; color: #1a1a1a; }
+table { border-collapse: collapse; width: 100%; margin: 1rem 0; }
+th, td { text-align: left; padding: .3rem .6rem; border-bottom: 1px solid #767676; }
+td.number, th.number { text-align: right; font-variant-numeric: tabular-nums; }
+figure { margin: 2rem 0; overflow-x: auto; }
+@media print { figure { break-inside: avoid; } }
+"""
+
+
+def _charts(settings: Mapping[str, Any], record: Mapping[str, Any] | None) -> list[str]:
+    """Return the inside of Splink's chart pages: the waterfall of `record`, or match weights and m and u."""
+    kept = {"retain_intermediate_calculation_columns": True, "retain_matching_columns": True}
+    columns = ", ".join(f"{column(name)} UINTEGER" for name in TOKENS)
+    with connect(threads=1) as con, silent(), warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        con.execute(f"CREATE TABLE no_rows (row_id BIGINT, {columns})")
+        linker = Linker(DuckDBAPI(con).register("no_rows"), {**settings, **kept})
+        draw = linker.visualisations
+        charts: list[Any]
+        if record is not None:
+            charts = [draw.waterfall_chart([dict(record)], filter_nulls=False, remove_sensitive_data=True)]
+        else:
+            charts = [draw.match_weights_chart(), draw.m_u_parameters_chart()]
+        pages = [chart.to_html(inline=True) for chart in charts]
+    found = [_BODY.search(page) for page in pages]
+    return [each.group(1) if each else page for each, page in zip(found, pages, strict=True)]
+
+
+def _page(title: str, parts: Sequence[str]) -> str:
+    return (
+        f'<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n<title>{escape(title)}</title>\n'
+        f'<meta name="viewport" content="width=device-width, initial-scale=1">\n<style>{_STYLE}</style>\n</head>\n'
+        f"<body>\n<main>\n<h1>{escape(title)}</h1>\n" + "\n".join(parts) + "\n</main>\n</body>\n</html>\n"
+    )
+
+
+def _figure(chart: str, caption: str) -> str:
+    return f"<figure>\n{chart}\n<figcaption>{escape(caption)}</figcaption>\n</figure>"
+
+
+def _steps_table(found: Explanation) -> str:
+    rows = []
+    for step in found.steps:
+        numbers = [f"{value:.4g}" if value is not None else "" for value in (step.m, step.u)]
+        numbers += [f"{step.weight:+.2f}", f"{step.total:+.2f}"]
+        cells = "".join(f'<td class="number">{text}</td>' for text in numbers)
+        rows.append(f'<tr><th scope="row">{escape(step.name)}</th><td>{escape(step.label)}</td>{cells}</tr>')
+    heads = ["m", "u", "weight", "so far"]
+    head = '<th scope="col">compared</th><th scope="col">what agrees</th>' + "".join(
+        f'<th scope="col" class="number">{name}</th>' for name in heads
+    )
+    return f"<table>\n<thead><tr>{head}</tr></thead>\n<tbody>\n" + "\n".join(rows) + "\n</tbody>\n</table>"
+
+
+def pair_html(found: Explanation, settings: Mapping[str, Any]) -> str:
+    """Return the page that explains a pair: a sentence, the steps as a table, and Splink's waterfall chart.
+
+    Args:
+        found: The explanation.
+        settings: Splink settings of the run's model.
+    """
+    record = {f"gamma_{name}": gamma for name, gamma in found.gammas.items()}
+    (chart,) = _charts(settings, {**record, "match_weight": found.match_weight})
+    verdict = "one person" if found.joined else "two people"
+    sentence = (
+        f"Run {found.run_id} takes these records for <strong>{verdict}</strong>: match weight "
+        f"{found.match_weight:+.2f} (log2 of the odds), match probability {found.match_probability:.4f}. They met in "
+        f"{len(found.found_by)} pass(es)."
+    )
+    parts = [f"<p>{sentence}</p>"]
+    if found.review is not None:
+        parts.append(f"<p>For a person to look at: {escape(REVIEW_WORDS[found.review])}.</p>")
+    parts += [_steps_table(found), _figure(chart, "The same steps as Splink draws them (waterfall chart).")]
+    parts.append("<p>Made from comparison levels alone. This page holds no identifier and no token.</p>")
+    return _page(f"{found.record_a} and {found.record_b}", parts)
+
+
+def model_html(run_id: str, settings: Mapping[str, Any]) -> str:
+    """Return the page of a run's model: Splink's charts of match weights and of m and u probabilities.
+
+    Args:
+        run_id: The run.
+        settings: Splink settings of its model.
+    """
+    weights, probabilities = _charts(settings, None)
+    return _page(
+        f"The model of run {run_id}",
+        [
+            "<p>How much each level of agreement speaks for (to the right) or against (to the left) one person.</p>",
+            _figure(weights, "Match weights, log2 of m over u."),
+            _figure(
+                probabilities,
+                "m: how often a level is seen in pairs of one person; u: in pairs of two people.",
+            ),
+            "<p>This page holds probabilities only: no identifier, no token, no person.</p>",
+        ],
+    )
