@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from enum import Enum
 from functools import cache
 from importlib import import_module
@@ -101,8 +101,8 @@ def findings_of(
     subject: Any,
     *,
     moment: Moment,
-    own: dict[Family, tuple[AnyRule, ...]] | None = None,
+    own: Mapping[Family, tuple[AnyRule, ...]] | None = None,
 ) -> list[Finding]:
     """Ask the rules of a family that run at `moment`, the organisation's own after the shipped ones."""
-    added = (own_rules() if own is None else own)[family]
+    added = (own_rules() if own is None else own).get(family, ())
     return run_rules([*shipped(family), *added], subject, moment=moment)

@@ -1,0 +1,131 @@
+"""What a file is checked against: the agreement, keys, the run, the packages taken in before.
+
+A folder may hold a file `check.yaml` that names all this, so that `tallystick check FILE` needs no options. Whoever can
+write that file decides what passes, so it is only looked for beside the file when nothing is named, and every report
+made with it says so.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+
+from governance.agreement import Agreement, read_document
+from governance.exceptions import SignedException
+from governance.rules.registry import AnyRule, Family
+from schemas.errors import AgreementInvalid, InputError, WrongPassphrase
+from schemas.identity import PrivateIdentity, PublicIdentity, load_identity, load_public
+from schemas.policies import Expectation
+
+BESIDE = "check.yaml"
+_ENTRIES = {"check_version", "agreement", "key", "parties", "expect", "tables", "after"}
+_EXPECTED = {"kind", "agreement_digest", "run", "sender", "purpose", "key_check", "normaliser"}
+_TYPES = {"int32": pa.int32(), "int64": pa.int64(), "uint16": pa.uint16(), "uint32": pa.uint32()}
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Context:
+    """What files are checked against.
+
+    Attributes:
+        today: Day of the check.
+        agreement: The agreement.
+        key: The checker's own identity, to open packages that are for it.
+        known: Public identities of those who may send.
+        expect: What a package has to state.
+        tables: Tables of packages that are under no agreement (the vectors of the format).
+        after: File name -> packages that were taken in before it.
+        exceptions: Verified exceptions.
+        own: The organisation's own rules.
+        last_run: Agency -> subjects of the run before.
+        readers: Kind of file -> function that reads it and raises when it is not well formed.
+        checkpoints: Checkpoints of an audit log.
+        beside: Path of the `check.yaml` that was found beside the file, if it was.
+    """
+
+    today: date
+    agreement: Agreement | None = None
+    key: PrivateIdentity | None = None
+    known: Mapping[str, PublicIdentity] = field(default_factory=dict)
+    expect: Expectation = field(default_factory=Expectation)
+    tables: Mapping[str, pa.Schema] = field(default_factory=dict)
+    after: Mapping[str, tuple[Path, ...]] = field(default_factory=dict)
+    exceptions: tuple[SignedException, ...] = ()
+    own: Mapping[Family, tuple[AnyRule, ...]] = field(default_factory=dict)
+    last_run: Mapping[str, int] = field(default_factory=dict)
+    readers: Mapping[str, Callable[[Path], object]] = field(default_factory=dict)
+    checkpoints: Sequence[Path] = ()
+    beside: Path | None = None
+
+
+def _bad(path: Path, entry: str) -> InputError:
+    return InputError(
+        "this entry is not as docs/guides/check.md describes it.",
+        where=f"{path}: {entry}",
+        remedy="Correct it, or name --agreement and --key instead.",
+    )
+
+
+def _identities(entries: Any, path: Path) -> dict[str, PublicIdentity]:
+    if not isinstance(entries, list):
+        raise _bad(path, "parties")
+    found = [
+        load_public(path.parent / entry) if isinstance(entry, str) else PublicIdentity.from_dict(entry)
+        for entry in entries
+    ]
+    return {identity.party: identity for identity in found}
+
+
+def _tables(entries: Any, path: Path) -> dict[str, pa.Schema]:
+    try:
+        return {
+            name: pa.schema(
+                [pa.field(column, _TYPES[kind], nullable=False) for column, kind in columns.items()]
+            )
+            for name, columns in entries.items()
+        }
+    except (AttributeError, KeyError):
+        raise _bad(path, "tables") from None
+
+
+def read_beside(path: Path, passphrase: Callable[[], bytes | None]) -> dict[str, Any]:
+    """Read a `check.yaml` and return the entries of a `Context` that it sets, and `agreement_file`.
+
+    Raises:
+        TallystickError: It is not well formed, or a key in it cannot be opened.
+    """
+    try:
+        document = read_document(path)
+    except AgreementInvalid as error:
+        raise InputError(error.message, where=error.where, remedy=error.remedy) from None
+    if set(document) - _ENTRIES or document.get("check_version") != 1:
+        raise _bad(path, "(top)")
+    expected = document.get("expect", {})
+    if not isinstance(expected, dict) or set(expected) - _EXPECTED:
+        raise _bad(path, "expect")
+    after = document.get("after", {})
+    named = {"run_id" if name == "run" else name: value for name, value in expected.items()}
+    found: dict[str, Any] = {
+        "expect": Expectation(**named),
+        "tables": _tables(document.get("tables", {}), path),
+        "after": {name: tuple(path.parent / entry for entry in entries) for name, entries in after.items()},
+        "known": _identities(document.get("parties", []), path),
+        "beside": path,
+    }
+    if "agreement" in document:
+        found["agreement_file"] = path.parent / document["agreement"]
+    if "key" in document:
+        found["key"] = _identity(path.parent / document["key"], passphrase)
+    return found
+
+
+def _identity(path: Path, passphrase: Callable[[], bytes | None]) -> PrivateIdentity:
+    try:
+        return load_identity(path, None)
+    except WrongPassphrase:
+        return load_identity(path, passphrase())
