@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from importlib import import_module
 from typing import Any
 
@@ -21,12 +22,18 @@ COMMANDS = {
     "link": "linkage.commands.link:link_command",
     "explain": "linkage.commands.explain:explain_command",
     "open": "hashing.commands.packages:open_command",
+    "check": "governance.commands.check:check",
+    "exception": "governance.commands.exception:exception",
     "audit": "governance.commands.audit:audit",
 }
 """Name on the command line -> module and attribute, in the order of the help page."""
 
 BORROWED: dict[tuple[str, str], str] = {}
 """Group and name -> a command of the group that lives in a package which the group's own may not import."""
+
+
+READERS = {"mapping": "hashing.mapping:load_mapping"}
+"""Kind of file -> what reads it, lent to `check`, whose own package may not import it."""
 
 
 class Registry(Commands):
@@ -58,7 +65,8 @@ def _load(place: str) -> Any:
 
 @click.group(cls=Registry, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
 @click.version_option(package_name="tallystick")
-def main() -> None:
+@click.pass_context
+def main(ctx: click.Context) -> None:
     """Find the people known to several agencies without any identifier leaving an agency.
 
     \b
@@ -66,5 +74,6 @@ def main() -> None:
     On your extracts:  tallystick rehearse FOLDER
     At an agency:      tallystick keys new, seal, open
     At the unit:       tallystick link
-    For governance:    tallystick agreement new, agreement check
+    For governance:    tallystick agreement new, agreement check, check
     """
+    ctx.obj = {"readers": {kind: partial(_load, place) for kind, place in READERS.items()}}
