@@ -43,7 +43,7 @@ class Context:
         exceptions: Verified exceptions.
         own: The organisation's own rules.
         last_run: Agency -> subjects of the run before.
-        readers: Kind of file -> function that reads it and raises when it is not well formed.
+        readers: Kind of file -> function that returns what reads it, or None where that is not installed.
         checkpoints: Checkpoints of an audit log.
         beside: Path of the `check.yaml` that was found beside the file, if it was.
     """
@@ -58,7 +58,7 @@ class Context:
     exceptions: tuple[SignedException, ...] = ()
     own: Mapping[Family, tuple[AnyRule, ...]] = field(default_factory=dict)
     last_run: Mapping[str, int] = field(default_factory=dict)
-    readers: Mapping[str, Callable[[Path], object]] = field(default_factory=dict)
+    readers: Mapping[str, Callable[[], Callable[[Path], object] | None]] = field(default_factory=dict)
     checkpoints: Sequence[Path] = ()
     beside: Path | None = None
 

@@ -120,7 +120,8 @@ def _mapping(path: Path, context: Context) -> Report:
     unchecked = [
         "Whether the columns are in the extract, and hold what they are said to (tallystick profile)."
     ]
-    reader = context.readers.get("mapping")
+    lent = context.readers.get("mapping")
+    reader = None if lent is None else lent()
     try:
         document = read_document(path) if reader is None else _read_with(reader, path)
         findings += _hit_findings(_texts_in(document, context.today), str(path), "whoever wrote the mapping")
