@@ -25,6 +25,8 @@ COMMANDS = {
     "check": "governance.commands.check:check",
     "exception": "governance.commands.exception:exception",
     "audit": "governance.commands.audit:audit",
+    "purge": "governance.commands.lifecycle:purge",
+    "erase": "governance.commands.lifecycle:erase",
 }
 """Name on the command line -> module and attribute, in the order of the help page."""
 

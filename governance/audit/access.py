@@ -36,14 +36,22 @@ _current: ContextVar[Access | None] = ContextVar("access", default=None)
 
 @dataclass(slots=True)
 class Access:
-    """What the running command told of itself; `note` adds to it."""
+    """What the running command told of itself; `note` adds to it.
+
+    Attributes:
+        log: The log.
+        event: What was written when it began, without files.
+        number: Number of that entry.
+        run, artefacts, counts, files: As for `note`.
+    """
 
     log: AuditLog
+    event: Event
+    number: int
     run: str | None = None
+    artefacts: list[Artefact] = field(default_factory=list)
     counts: dict[str, int] = field(default_factory=dict)
     files: list[tuple[str, Path]] = field(default_factory=list)
-    subjects: list[bytes] = field(default_factory=list)
-    keep_salts: bool = True
 
 
 def note(
@@ -51,19 +59,22 @@ def note(
     run: str | None = None,
     counts: Mapping[str, int] | None = None,
     files: Sequence[tuple[str, Path]] = (),
+    artefacts: Sequence[Artefact] = (),
 ) -> None:
     """Add to the entry of the running command; without a log nothing happens.
 
     Args:
         run: Id of the run.
         counts: Counts by name (letters, digits, `.`, `_`, `-`); never a value.
-        files: Kind and path of further files read or made.
+        files: Kind and path of further files read or made, which are digested when the command has ended.
+        artefacts: Kind and digest of files that will be gone by then.
     """
     access = _current.get()
     if access is not None:
         access.run = run or access.run
         access.counts.update(counts or {})
         access.files.extend(files)
+        access.artefacts.extend(artefacts)
 
 
 def current() -> Access | None:
@@ -139,7 +150,7 @@ def recording(
     event = replace(event, organisation=event.organisation or log.organisation)
     begun = replace(event, outcome="begun", artefacts=artefacts_of(log, reads))
     number = log.append(begun, now=clock()).n
-    access = Access(log=log, run=event.run)
+    access = Access(log=log, event=event, number=number, run=event.run)
     token = _current.set(access)
     outcome, detail = "stopped", None
     try:
@@ -161,9 +172,9 @@ def recording(
             run=access.run,
             counts=access.counts,
             detail=detail,
-            artefacts=artefacts_of(log, [*makes, *access.files]),
+            artefacts=[*access.artefacts, *artefacts_of(log, [*makes, *access.files])],
         )
-        log.append(ended, now=clock(), subjects=access.subjects, keep_salts=access.keep_salts)
+        log.append(ended, now=clock())
 
 
 def artefacts_of(log: AuditLog, files: Sequence[tuple[str, Path]]) -> list[Artefact]:

@@ -246,6 +246,26 @@ def audit_checkpoint(log: Path, key_file: Path, previous: tuple[Path, ...], out:
     )
 
 
+@audit.command("forget")
+@click.argument("log", type=FILE)
+@click.option("--refs", type=FILE, required=True, help="File with the references of the people, one a line.")
+def audit_forget(log: Path, refs: Path) -> None:
+    """Make the audit log forget people: delete the salts by which entries could be tied to them. It still verifies.
+
+    \b
+    Example:  tallystick audit forget police.audit --refs erase.txt
+    """
+    from governance.audit.log import AuditLog
+    from governance.audit.salts import subject_of_ref
+    from governance.audit.show import read_refs
+
+    opened = AuditLog(log)
+    count = opened.forget([subject_of_ref(opened.organisation, ref) for ref in read_refs(refs)])
+    click.echo(
+        f"{count:,} commitments can no longer be tied to anybody. The entries stay, and the log verifies."
+    )
+
+
 def _known(agreement_file: Path | None, key_files: tuple[Path, ...]) -> dict[str, Any]:
     from governance.agreement import load_agreement
     from schemas.identity import load_public

@@ -1,0 +1,287 @@
+"""Erasure at an agency: by its own references, by a notice of the linkage unit, or of another agency whole."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from functools import partial
+from pathlib import Path
+
+import pyarrow as pa
+
+from governance.agreement import Agreement
+from governance.audit.salts import subject_of_ref
+from governance.lifecycle.artefacts import Found, files_in, find_artefacts
+from governance.lifecycle.erasing import Plan, Step, only_changes, whole
+from governance.lifecycle.requests import REQUEST, Asked, write_asked
+from governance.lifecycle.rewriting import Rows, Told, reduce_return, rewrite_result
+from schemas.canonical import JSON
+from schemas.container import open_package, write_package
+from schemas.errors import ErasureError
+from schemas.identity import PrivateIdentity, PublicIdentity
+from schemas.manifest import Manifest
+from schemas.payload import CROSSWALK, RETURN
+from schemas.policies import Expectation
+from schemas.tables import ARROW_STREAM, arrow_stream, read_batches
+
+_TEXT = {".csv", ".tsv", ".txt", ".json", ".jsonl", ".md"}
+_CELLS = re.compile(r'[,;\t|"\s]+')
+_SCHEMAS = {"return": ("contacts", RETURN), "crosswalk": ("refs", CROSSWALK)}
+Sealing = tuple[str, str | None]
+"""Run and seal id: what a subject's number belongs to."""
+
+
+@dataclass(kw_only=True, slots=True)
+class AgencyErasure:
+    """What to erase at an agency.
+
+    Attributes:
+        places: Folders to search.
+        agreement: The agreement.
+        owner: The agency's identity.
+        refs: Local references of the people to erase, as given.
+        notices: Verified notices of the unit.
+        agencies: Other agencies of whom nothing is to be told any more.
+        numbers: Sealing -> numbers of the people; filled by `plan`, and kept when the crosswalks are rewritten.
+        all_refs: The references that belong to them; likewise.
+    """
+
+    places: Sequence[Path]
+    agreement: Agreement
+    owner: PrivateIdentity
+    refs: frozenset[str] = frozenset()
+    notices: Sequence[Asked] = ()
+    agencies: frozenset[str] = frozenset()
+    numbers: dict[Sealing, frozenset[int]] = field(default_factory=dict)
+    all_refs: frozenset[str] = frozenset()
+
+    def plan(self) -> Plan:
+        """Return what would be done.
+
+        Raises:
+            ErasureError: A return is there without its crosswalk.
+            PackageError: A package of the agency's own does not verify.
+        """
+        found = find_artefacts(self.places, identity=self.owner, known=self._known())
+        crosswalks = {
+            _sealing(each.manifest): self._read(each)
+            for each in found
+            if each.manifest is not None and each.manifest.kind == "crosswalk"
+        }
+        refs = self.all_refs = self._all_refs(crosswalks)
+        for sealing, table in crosswalks.items():
+            here = _numbers(table, refs)
+            if here:
+                self.numbers[sealing] = self.numbers.get(sealing, frozenset()) | here
+        by_ref = self._told_by_ref(crosswalks, refs)
+        steps: list[Step] = []
+        for each in found:
+            steps += self._steps(each, crosswalks, refs, by_ref)
+        notes = (
+            []
+            if len(refs) == len(self.refs)
+            else [
+                f"{len(self.refs):,} references were given; the crosswalks count {len(refs):,} as the same people."
+            ]
+        )
+        return Plan(
+            scope=self._scope(refs),
+            steps=only_changes(steps),
+            look_at=self._elsewhere(found, refs),
+            subjects=[subject_of_ref(self.owner.party, ref) for ref in sorted(refs)],
+            notes=notes,
+        )
+
+    def write_requests(self, folder: Path, now: datetime) -> list[dict[str, JSON]]:
+        """Write a request to the linkage unit for each run that the people were sealed for; return their digests.
+
+        Raises:
+            ErasureError: The agreement holds no keys of the unit.
+            OutputError: A request cannot be written.
+        """
+        unit = self.agreement.unit_keys
+        if unit is None:
+            raise ErasureError(
+                "the agreement holds no keys of the linkage unit, so nothing can be sent to it."
+            )
+        folder.mkdir(parents=True, exist_ok=True)
+        sent: list[dict[str, JSON]] = []
+        for (run, seal_id), numbers in sorted(self.numbers.items(), key=str):
+            package = write_asked(
+                folder / f"request-{run}-{(seal_id or 'unknown')[:8]}.tally",
+                kind=REQUEST,
+                sender=self.owner,
+                recipient=unit,
+                agreement=self.agreement,
+                run=run,
+                seal_id=seal_id,
+                rows=((number, "") for number in numbers),
+                now=now,
+            )
+            sent.append({"to": unit.party, "run": run, "package": package, "rows": len(numbers)})
+        return sent
+
+    def _known(self) -> dict[str, PublicIdentity]:
+        return {**self.agreement.identities, self.owner.party: self.owner.public}
+
+    def _scope(self, refs: Iterable[str]) -> dict[str, JSON]:
+        if self.agencies:
+            return {"kind": "agency", "agencies": sorted(self.agencies)}
+        if self.notices:
+            return {"kind": "notice", "packages": [asked.package_id for asked in self.notices]}
+        return {"kind": "subjects", "given": len(self.refs), "references": len(list(refs))}
+
+    def _all_refs(self, crosswalks: Mapping[Sealing, pa.Table]) -> frozenset[str]:
+        """Return the references given and those that a sealing counted as the same person, until no more come."""
+        refs = self.refs | self.all_refs
+        while True:
+            more = set(refs)
+            for table in crosswalks.values():
+                numbers = _numbers(table, refs)
+                more |= {
+                    ref
+                    for ref, number in zip(
+                        table.column("ref").to_pylist(), table.column("subject").to_pylist(), strict=True
+                    )
+                    if number in numbers
+                }
+            if len(more) == len(refs):
+                return refs
+            refs = frozenset(more)
+
+    def _told_by_ref(self, crosswalks: Mapping[Sealing, pa.Table], refs: frozenset[str]) -> Told:
+        about: dict[str, frozenset[str]] = {}
+        for asked in self.notices:
+            for sealing, table in crosswalks.items():
+                if sealing == (asked.run, asked.seal_id):
+                    wanted: dict[int, set[str]] = {}
+                    for number, agency in asked.rows:
+                        wanted.setdefault(number, set()).add(agency)
+                    for row in table.to_pylist():
+                        if row["subject"] in wanted:
+                            about[row["ref"]] = about.get(row["ref"], frozenset()) | wanted[row["subject"]]
+        return Told(whose=refs, about=about, agencies=self._left(), minimum=self.agreement.minimum_agencies)
+
+    def _left(self) -> frozenset[str]:
+        return self.agencies.union(*(asked.agencies for asked in self.notices))
+
+    def _steps(
+        self, found: Found, crosswalks: Mapping[Sealing, pa.Table], refs: frozenset[str], by_ref: Told
+    ) -> list[Step]:
+        if found.kind == "result":
+            act = partial(rewrite_result, found.path, by_ref)
+            return [_step(found, act(act=False), partial(act, act=True))]
+        if found.kind == "crosswalk" and found.manifest is not None and refs:
+            return [self._crosswalk_step(found, crosswalks[_sealing(found.manifest)])]
+        if found.kind == "return" and found.manifest is not None:
+            return self._return_steps(found, crosswalks)
+        if found.kind == "package" and found.manifest is None and refs:
+            return [whole(found, "it may hold them, and only its recipient can read it")]
+        return []
+
+    def _crosswalk_step(self, found: Found, table: pa.Table) -> Step:
+        assert found.manifest is not None  # noqa: S101 - the caller looked
+        numbers = self.numbers.get(_sealing(found.manifest), frozenset())
+        kept = table.filter(
+            pa.array([n not in numbers for n in table.column("subject").to_pylist()], pa.bool_())
+        )
+        rows = Rows(before=table.num_rows, after=kept.num_rows)
+        left = len(set(kept.column("subject").to_pylist()))
+        return _step(
+            found, rows, partial(self._rewrite, found, kept, {"refs": kept.num_rows, "subjects": left})
+        )
+
+    def _return_steps(self, found: Found, crosswalks: Mapping[Sealing, pa.Table]) -> list[Step]:
+        assert found.manifest is not None  # noqa: S101 - the caller looked
+        sealing = _sealing(found.manifest)
+        if self.refs and sealing not in crosswalks:
+            raise ErasureError(
+                "the crosswalk of this return is not in these folders, so nobody can tell whom it is about.",
+                where=str(found.path),
+                remedy="Name the folder with the crosswalk too, or delete the return.",
+            )
+        about: dict[int, frozenset[str]] = {}
+        for asked in self.notices:
+            if sealing == (asked.run, asked.seal_id):
+                for number, agency in asked.rows:
+                    about[number] = about.get(number, frozenset()) | {agency}
+        told = Told(
+            whose=self.numbers.get(sealing, frozenset()),
+            about=about,
+            agencies=self._left(),
+            minimum=self.agreement.minimum_agencies,
+        )
+        table = self._read(found)
+        kept = reduce_return(table, told)
+        people = len(set(kept.column("person").to_pylist()))
+        rows = Rows(before=table.num_rows, after=kept.num_rows)
+        act = partial(self._rewrite, found, kept, {"people": people, "rows": kept.num_rows})
+        return [_step(found, rows, act)]
+
+    def _read(self, found: Found) -> pa.Table:
+        part, schema = _SCHEMAS[found.kind]
+        expect = Expectation(agreement_digest=self.agreement.digest)
+        with open_package(
+            found.path,
+            recipient=self.owner,
+            known_senders=self._known(),
+            expect=expect,
+        ) as package:
+            rows = package.manifest.count("refs" if found.kind == "crosswalk" else "rows")
+            batches = read_batches(package, part, schema=schema, max_rows=rows)
+            return pa.Table.from_batches(batches, schema=schema)
+
+    def _rewrite(self, found: Found, table: pa.Table, counts: Mapping[str, int]) -> None:
+        """Write what is left as a package of the agency to itself: nobody else's signature fits it any more."""
+        manifest = found.manifest
+        assert manifest is not None  # noqa: S101 - the caller looked
+        part, schema = _SCHEMAS[found.kind]
+        first = manifest.facts.get("erased_from", manifest.package_id)
+        write_package(
+            found.path,
+            kind=manifest.kind,
+            sender=self.owner,
+            recipient=self.owner.public,
+            agreement_digest=manifest.agreement_digest,
+            run_id=manifest.run_id,
+            purpose=manifest.purpose,
+            created_at=manifest.created_at,  # its retention runs from the first making
+            counts=counts,
+            facts={**manifest.facts, "erased_from": first},
+            parts=[(part, ARROW_STREAM, arrow_stream(schema, iter(table.to_batches())))],
+        )
+
+    def _elsewhere(self, found: Sequence[Found], refs: frozenset[str]) -> list[str]:
+        """Return text files, none of ours, with a cell that is one of the references."""
+        ours = {each.path for each in found}
+        return [
+            name
+            for path, name in files_in(self.places)
+            if refs and path not in ours and path.suffix.lower() in _TEXT and _holds(path, refs)
+        ]
+
+
+def _step(found: Found, rows: Rows, act: Callable[[], object]) -> Step:
+    return Step(kind=found.kind, name=found.name, path=found.path, rows=rows, act=act)
+
+
+def _sealing(manifest: Manifest) -> Sealing:
+    seal_id = manifest.facts.get("seal_id")
+    return manifest.run_id, seal_id if isinstance(seal_id, str) else None
+
+
+def _numbers(table: pa.Table, refs: frozenset[str]) -> frozenset[int]:
+    return frozenset(
+        number
+        for ref, number in zip(
+            table.column("ref").to_pylist(), table.column("subject").to_pylist(), strict=True
+        )
+        if ref in refs
+    )
+
+
+def _holds(path: Path, refs: frozenset[str]) -> bool:
+    with path.open(encoding="utf-8", errors="replace") as stream:
+        return any(not refs.isdisjoint((*_CELLS.split(line), line.strip())) for line in stream)

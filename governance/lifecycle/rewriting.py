@@ -1,0 +1,236 @@
+"""Take rows out of files: the new file stands in the old one's place whole, or the old one stays."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Callable, Collection, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from schemas.atomic import atomic_file
+from schemas.errors import ErasureError
+
+_PAIRS = (("agency", "subject"), ("agency_l", "subject_l"), ("agency_r", "subject_r"))
+_LABELS = ("record_a", "record_b")
+_UNDERSTOOD = {name for pair in _PAIRS for name in pair} | {*_LABELS, "about"}
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Rows:
+    """Rows of a file before and after."""
+
+    before: int
+    after: int
+
+    @property
+    def removed(self) -> int:
+        """How many were, or would be, taken out."""
+        return self.before - self.after
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Subjects:
+    """Which subjects of a run to erase, by the agencies' row numbers.
+
+    Attributes:
+        numbers: Agency -> numbers of its subjects.
+        agencies: Agencies that go whole.
+        told: (agency, subject, about) that goes from `told.parquet` although the subject itself stays.
+    """
+
+    numbers: Mapping[str, frozenset[int]]
+    agencies: frozenset[str] = frozenset()
+    told: frozenset[tuple[str, int, str]] = frozenset()
+
+
+def rewrite_parquet(path: Path, subjects: Subjects, *, act: bool) -> Rows:
+    """Take the rows about `subjects` out of a table of a run folder, batch by batch.
+
+    Raises:
+        ErasureError: The table does not say in columns that are known which subject a row is about.
+        OutputError: It cannot be written.
+    """
+    with pq.ParquetFile(path) as source:
+        schema = source.schema_arrow
+        if not _UNDERSTOOD.intersection(schema.names):
+            raise ErasureError(
+                "this table does not say which subject a row is about, so nothing can be taken out of it.",
+                where=str(path),
+                remedy="Delete the run folder, and link again.",
+            )
+        before = source.metadata.num_rows
+        if not act:
+            return Rows(before=before, after=sum(kept.num_rows for kept in _kept(source, subjects)))
+        after = 0
+        with atomic_file(path) as stream, pq.ParquetWriter(stream, schema) as writer:
+            for kept in _kept(source, subjects):
+                writer.write_batch(kept)
+                after += kept.num_rows
+    return Rows(before=before, after=after)
+
+
+def _kept(source: pq.ParquetFile, subjects: Subjects) -> Iterator[pa.RecordBatch]:
+    for batch in source.iter_batches(batch_size=65_536):
+        yield batch.filter(pc.invert(_about(batch, subjects)))
+
+
+def _about(batch: pa.RecordBatch, subjects: Subjects) -> pa.Array:
+    """Return for each row whether it is about one of `subjects`."""
+    names = set(batch.schema.names)
+    found = pa.array([False] * batch.num_rows)
+    for agency, number in _PAIRS:
+        if {agency, number} <= names:
+            for owner, numbers in subjects.numbers.items():
+                here = pc.and_(
+                    pc.equal(batch.column(agency), owner),
+                    pc.is_in(
+                        batch.column(number),
+                        value_set=pa.array(sorted(numbers), batch.schema.field(number).type),
+                    ),
+                )
+                found = pc.or_(found, here)
+            found = pc.or_(found, _one_of(batch.column(agency), subjects.agencies))
+    for label in _LABELS:
+        if label in names:
+            owned = [f"{owner}:{each}" for owner, numbers in subjects.numbers.items() for each in numbers]
+            found = pc.or_(found, _one_of(batch.column(label), owned))
+            found = pc.or_(
+                found,
+                _one_of(pc.replace_substring_regex(batch.column(label), ":[0-9]+$", ""), subjects.agencies),
+            )
+    if "about" in names:
+        found = pc.or_(found, _one_of(batch.column("about"), subjects.agencies))
+        rows = zip(*(batch.column(name).to_pylist() for name in ("agency", "subject", "about")), strict=True)
+        found = pc.or_(found, pa.array([row in subjects.told for row in rows], pa.bool_()))
+    return pc.fill_null(found, False)
+
+
+def _one_of(column: pa.Array, values: Collection[str]) -> pa.Array:
+    return pc.is_in(column, value_set=pa.array(sorted(values), pa.string()))
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Told:
+    """What to take out of an opened result or a return.
+
+    Attributes:
+        whose: Keys (local references, or subject numbers) whose every row goes.
+        about: Key -> agencies of whom it is no longer told.
+        agencies: Agencies of whom nobody is told any more.
+        minimum: A person known to fewer agencies than this, the receiver included, is not told of at all.
+    """
+
+    whose: frozenset[Any] = frozenset()
+    about: Mapping[Any, frozenset[str]]
+    agencies: frozenset[str] = frozenset()
+    minimum: int = 2
+
+    def drops(self, key: Any, agency: str) -> bool:
+        """Whether the row of `key` about `agency` goes."""
+        return key in self.whose or agency in self.agencies or agency in self.about.get(key, ())
+
+
+def rewrite_result(path: Path, told: Told, *, act: bool) -> Rows:
+    """Take rows out of an opened result, a CSV file; every other row stays to the byte but for its number of agencies.
+
+    Raises:
+        ErasureError: It is not UTF-8, or a row has other columns than its head.
+        OutputError: It cannot be written.
+    """
+    try:
+        head, rows = _read_result(path)
+    except (UnicodeDecodeError, csv.Error, ValueError):
+        raise ErasureError(
+            "this result cannot be read row by row.",
+            where=str(path),
+            remedy="Delete it, and open the return again.",
+        ) from None
+    ref, agency, agencies = (head.cells.index(name) for name in ("ref", "agency", "agencies"))
+    left: dict[str, set[str]] = {}
+    for row in rows:
+        if not told.drops(row.cells[ref], row.cells[agency]):
+            left.setdefault(row.cells[ref], set()).add(row.cells[agency])
+    kept = [
+        row
+        for row in rows
+        if not told.drops(row.cells[ref], row.cells[agency]) and len(left[row.cells[ref]]) + 1 >= told.minimum
+    ]
+    if act:
+        with atomic_file(path, private=True) as stream:
+            stream.write(head.raw)
+            for row in kept:
+                stream.write(_with_count(row, agencies, len(left[row.cells[ref]]) + 1))
+    return Rows(before=len(rows), after=len(kept))
+
+
+@dataclass(frozen=True, slots=True)
+class _Row:
+    raw: bytes
+    cells: list[str]
+
+
+def _read_result(path: Path) -> tuple[_Row, list[_Row]]:
+    records = list(_records(path))
+    if any(len(row.cells) != len(records[0].cells) for row in records):
+        raise ValueError("ragged")
+    return records[0], records[1:]
+
+
+def _records(path: Path) -> Iterator[_Row]:
+    """Yield the records with their bytes; a quoted cell may hold line ends, so quotes are counted."""
+    pending = b""
+    with path.open("rb") as stream:
+        for line in stream:
+            pending += line
+            if pending.count(b'"') % 2 == 0:
+                if pending.strip():
+                    yield _Row(pending, next(csv.reader([pending.decode("utf-8-sig")], strict=True)))
+                pending = b""
+    if pending:
+        raise ValueError("unbalanced quotes")
+
+
+def _with_count(row: _Row, at: int, count: int) -> bytes:
+    if row.cells[at] in {"", str(count)}:
+        return row.raw
+    text = io.StringIO(newline="")
+    csv.writer(text, quoting=csv.QUOTE_ALL, lineterminator="\n").writerow(
+        [str(count) if number == at else cell for number, cell in enumerate(row.cells)]
+    )
+    return text.getvalue().encode()
+
+
+def reduce_return(table: pa.Table, told: Told) -> pa.Table:
+    """Return what is left of a return (schema `schemas.payload.RETURN`) when rows are taken out.
+
+    A person about whom fewer agencies than agreed are left goes whole, the receiver's own row included.
+    """
+    subject, agency, own = (table.column(name).to_pylist() for name in ("subject", "agency", "own"))
+    gone = [
+        told.drops(number, name) and not (mine and number not in told.whose)
+        for number, name, mine in zip(subject, agency, own, strict=True)
+    ]
+    left: dict[int, set[str]] = {}
+    for number, name, out in zip(subject, agency, gone, strict=True):
+        if not out:
+            left.setdefault(number, set()).add(name)
+    return table.filter(
+        pa.array(
+            [
+                not out and len(left[number]) >= told.minimum
+                for number, out in zip(subject, gone, strict=True)
+            ],
+            pa.bool_(),
+        )
+    )
+
+
+def counted(keep: Callable[[Any], bool], values: Collection[Any]) -> Rows:
+    """Return how many of `values` there are, and how many `keep` keeps."""
+    return Rows(before=len(values), after=sum(1 for value in values if keep(value)))
