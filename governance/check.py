@@ -90,6 +90,7 @@ class Report:
         families: First letters of the rules that were asked.
         facts: What the reader has to know of it: agreement, digest, sender, counts.
         unchecked: What was not checked, and why, a sentence each.
+        partial: Whether the content could not be looked into at all.
     """
 
     subject: str
@@ -99,6 +100,7 @@ class Report:
     families: str = ""
     facts: dict[str, str] = field(default_factory=dict)
     unchecked: tuple[str, ...] = ()
+    partial: bool = False
 
     @property
     def blocked(self) -> bool:
@@ -108,12 +110,14 @@ class Report:
     @property
     def verdict(self) -> str:
         """The first thing that everybody reads."""
+        if self.partial and not self.findings:
+            return "Nothing found in what could be checked, which is not its content"
         return verdict_of(self.findings)
 
     @property
     def status(self) -> Status:
         """What the whole comes to."""
-        return _worst(self.findings)
+        return Status.AMBER if self.partial and not self.findings else _worst(self.findings)
 
     @property
     def sections(self) -> tuple[Section, ...]:

@@ -29,6 +29,7 @@ from schemas.tables import ARROW_STREAM, read_batches
 
 _NEEDS_KEY = "Signature, manifest and cells: they are encrypted; name the recipient's key file with --key."
 _NEEDS_AGREEMENT = "Whether it fits an agreement, and who signed it: name the agreement with --agreement."
+_AFTER = "What follows this failure: a package that is refused is not looked into."
 _SHORT_TOKENS = "A single identifier hidden among 16-bit or 32-bit tokens: no test can tell it from a token."
 
 
@@ -37,19 +38,19 @@ def check_package(path: Path, context: Context) -> Report:
     try:
         header = inspect_header(path)
     except PackageError as error:
-        return _report(path, context, [finding_of(error)], families="L")
+        return _report(path, context, [finding_of(error)], unchecked=[_AFTER])
     if context.key is None:
         facts = {"encrypted to": _addressee(header, context)}
-        return _report(path, context, [], families="L", facts=facts, unchecked=[_NEEDS_KEY])
+        return _report(path, context, [], facts=facts, unchecked=[_NEEDS_KEY], partial=True)
     if not context.known:
-        return _report(path, context, [], families="L", unchecked=[_NEEDS_AGREEMENT])
+        return _report(path, context, [], unchecked=[_NEEDS_AGREEMENT], partial=True)
     try:
         with open_package(
             path, recipient=context.key, known_senders=context.known, expect=context.expect
         ) as package:
             return _opened(path, package, context)
     except TallystickError as error:
-        return _report(path, context, [finding_of(error)], families="PL")
+        return _report(path, context, [finding_of(error)], unchecked=[_AFTER])
 
 
 def _addressee(header: PackageHeader, context: Context) -> str:
@@ -65,9 +66,10 @@ def _report(
     context: Context,
     findings: list[Finding],
     *,
-    families: str,
+    families: str = "",
     facts: dict[str, str] | None = None,
     unchecked: list[str] | None = None,
+    partial: bool = False,
 ) -> Report:
     agreement = context.agreement
     told = (
@@ -83,6 +85,7 @@ def _report(
         families=families,
         facts={**told, **(facts or {})},
         unchecked=(*(unchecked or ()), LEGAL_BASIS),
+        partial=partial,
     )
 
 

@@ -16,7 +16,7 @@ from datetime import date
 from pathlib import Path
 
 import pyarrow as pa
-from package_forge import FOLDER, SCHEMA, TABLE_PART, Changes, forge, identities, table_bytes
+from package_forge import AGREEMENT, FOLDER, SCHEMA, TABLE_PART, Changes, forge, identities, table_bytes
 
 from hashing.ceremony import Ceremony, Contribution, check_value, combine
 from schemas.canonical import JSON, canonical_json
@@ -283,6 +283,41 @@ def key_file(people: People) -> bytes:
     )
 
 
+def write_check(folder: Path, people: People) -> None:
+    """Write what `tallystick check` holds the vectors against: unprotected key files, and check.yaml."""
+    for name in ("unit", "health"):
+        made = encode_secret_file(
+            holds="identity",
+            secret=people[name]._secret_bytes(),
+            public=people[name].public.to_dict(),
+            passphrase=None,
+            profile="tests-only",
+            salt=b"\x01" * 16,
+            nonce=b"\x02" * 12,
+        )
+        (folder / f"{name}.key").write_bytes(made)
+    (folder / "check.yaml").write_text(CHECK)
+
+
+CHECK = f"""# What `tallystick check` holds the vectors against: the reader is the linkage unit. TEST KEYS.
+check_version: 1
+key: unit.key
+parties: [police.key, health.key]
+expect:
+  kind: sealed
+  agreement_digest: {AGREEMENT}
+  run: 2026-06
+  sender: police
+  purpose: safeguarding
+  key_check: right
+  normaliser: right
+tables:
+  table: {{subject: int32, block: int64}}
+after:
+  replayed.tally: [good.tally]
+"""
+
+
 if __name__ == "__main__":
     where = Path(sys.argv[1]) if len(sys.argv) > 1 else FOLDER
     if not (FOLDER / "keys.json").exists():
@@ -290,3 +325,4 @@ if __name__ == "__main__":
     write_vectors(where, identities())
     write_ceremony(where)
     (where / "police.key").write_bytes(key_file(identities()))
+    write_check(where, identities())
