@@ -87,15 +87,12 @@ def _legal(party: Mapping[str, Any], purpose: Mapping[str, Any], fill: Fill) -> 
     if (party["regime"] == "dpa2018_part3") != ("part_3_basis" in chosen):
         chosen = usual["police"] if party["regime"] == "dpa2018_part3" else usual["other"]
     people = frozenset(purpose.get("subjects", ()))
-    policy = {"ref": fill.say("reference of the appropriate policy document")}
-    if fill.dated:
-        policy["review_due"] = fill.next_review
     return {
         "purpose": purpose["id"],
         **{name: chosen[name] for name in ("article_6", "part_3_basis", "article_9") if name in chosen},
         "dpa_condition": chosen["dpa_condition"],
         "gateways": _gateways(chosen["gateways"], party["agency_type"], people, fill),
-        "policy_document": policy,
+        "policy_document": {"ref": fill.say("reference of the appropriate policy document")},
     }
 
 
@@ -127,6 +124,9 @@ def _complete_party(party: dict[str, Any], purposes: list[Mapping[str, Any]], fi
     legal = party.setdefault("legal", [])
     named_purposes = {entry["purpose"] for entry in legal}
     legal += [_legal(party, purpose, fill) for purpose in purposes if purpose["id"] not in named_purposes]
+    for entry in legal:
+        if fill.dated and "policy_document" in entry:
+            entry["policy_document"].setdefault("review_due", fill.next_review)
 
 
 def _complete_papers(document: dict[str, Any], fill: Fill) -> None:

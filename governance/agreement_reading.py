@@ -115,7 +115,12 @@ class _NoAliases(Composer):
         return super().compose_node(parent, index)
 
 
-def _read_text(path: Path) -> str:
+def read_text(path: Path) -> str:
+    """Return the text of a document's file.
+
+    Raises:
+        AgreementInvalid: It cannot be read, is too large, or is not UTF-8.
+    """
     try:
         if path.stat().st_size > LARGEST_DOCUMENT:
             raise AgreementInvalid("the document is larger than 4 MiB.", where=str(path))
@@ -198,7 +203,7 @@ def read_source(path: Path, *, strict: bool = True) -> Source:
     Raises:
         AgreementInvalid: The file cannot be read, or is not well-formed. Names line and column.
     """
-    return parse_source(_read_text(path), where=str(path), strict=strict)
+    return parse_source(read_text(path), where=str(path), strict=strict)
 
 
 def parse_source(text: str, *, where: str, strict: bool = True) -> Source:

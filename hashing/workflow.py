@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from datetime import date, datetime
 from pathlib import Path
@@ -12,6 +12,7 @@ from typing import Any
 import pyarrow.csv as pc_csv
 
 from governance.agreement import Agreement, load_agreement
+from governance.agreement_check import Job, require_agreement
 from hashing.extract import Extract, open_extract, read_extract, read_source
 from hashing.guess import SAMPLED_ROWS, guess_mapping
 from hashing.guess_yaml import mapping_yaml
@@ -23,7 +24,7 @@ from hashing.reading.database import Query
 from hashing.rejects import write_rejects
 from hashing.secret import LinkageSecret
 from hashing.subjects import collapse_stream
-from schemas.atomic import atomic_file
+from schemas.atomic import atomic_file, together
 from schemas.errors import AgreementInvalid, InputError, MappingError, OutputError, WrongAgreement
 from schemas.identity import PrivateIdentity
 
@@ -77,6 +78,10 @@ def _require_place(
     secret.require_usable(now.date())
 
 
+def _job(secret: LinkageSecret) -> Job:
+    return Job(agreement_digest=secret.ceremony.agreement_digest)
+
+
 def report_dict(report: SealReport) -> dict[str, Any]:
     """Return a seal report as JSON values: counts only."""
     return asdict(report)
@@ -95,22 +100,24 @@ def seal_extract(
     now: datetime,
     as_of: date | None = None,
     rejects: Path | None = None,
+    exclusions: Mapping[str, int] | None = None,
     announce: Callable[[str], None] = lambda _name: None,
 ) -> dict[str, Any]:
     """Read, normalise and seal an extract; write the package and the crosswalk.
 
     Args:
         extract: The agency's extract, a file or a query.
-        agreement_file: The agreement, which must be in force.
+        agreement_file: The agreement, which must be signed and in force (rules D01 to D22).
         mapping_file: mapping.yaml, when columns have other names.
         identity: The agency's keys, whose public half stands in the agreement.
         secret: The linkage secret of this agreement.
         run_id: The run.
         out: Package to write.
-        crosswalk: Crosswalk to write; it is written first, so that no package exists without one.
+        crosswalk: Crosswalk to write; it appears with the package, or not at all.
         now: Time, with a zone.
         as_of: Last day of the window; the day of the extract's latest contact when None.
         rejects: CSV file to write for rows that cannot be used, by row number and reason.
+        exclusions: Kind of exclusion -> people left out of the extract before sealing, attested (rule P12).
         announce: Told what is being done.
 
     Returns:
@@ -124,7 +131,7 @@ def seal_extract(
         raise InputError(
             "the window cannot end in the future.", where="--as-of", remedy="Give today or an earlier day."
         )
-    agreement = load_agreement(agreement_file, today=now.date())
+    agreement = require_agreement(agreement_file, today=now.date(), job=_job(secret), party=identity.party)
     _require_place(agreement, identity, secret, now)
     mapping = _mapping_of(mapping_file, identity.party)
     read = open_extract(extract, agency=identity.party, mapping=mapping)
@@ -138,22 +145,23 @@ def seal_extract(
             match_fields=agreement.match_fields,
         )
     )
-    if rejects is not None:
-        write_rejects(subjects.rejected, rejects, first_row=read.first_row)
     seal_id = secrets.token_hex(16)
-    write_crosswalk(
-        subjects,
-        crosswalk,
-        agreement=agreement,
-        run_id=run_id,
-        owner=identity,
-        created_at=now,
-        seal_id=seal_id,
-    )
     announce("sealing")
     unit = agreement.unit_keys
     assert unit is not None  # noqa: S101 - checked by _require_place
-    try:
+    # The crosswalk comes first: a package that nobody could open the return of must not exist.
+    with together():
+        write_crosswalk(
+            subjects,
+            crosswalk,
+            agreement=agreement,
+            run_id=run_id,
+            owner=identity,
+            created_at=now,
+            seal_id=seal_id,
+        )
+        if rejects is not None:
+            write_rejects(subjects.rejected, rejects, first_row=read.first_row)
         report = seal_subjects(
             subjects,
             out,
@@ -165,11 +173,9 @@ def seal_extract(
             created_at=now,
             as_of=as_of,
             seal_id=seal_id,
+            exclusions=exclusions,
             progress=lambda done, total: announce(f"sealing, pass {done} of {total}"),
         )
-    except BaseException:
-        crosswalk.unlink(missing_ok=True)  # it belongs to a package that was not made
-        raise
     return {**report_dict(report), "source": read.source, "read_as": read.read_as}
 
 
@@ -274,13 +280,14 @@ def open_to_csv(
     secret: LinkageSecret,
     crosswalk: Path,
     out: Path,
+    today: date,
 ) -> Opened:
     """Open a return and write the agency's own people, named again, to the CSV file `out`.
 
     Raises:
         TallystickError: The return or the crosswalk is not genuine or does not fit, or an input is wrong.
     """
-    agreement = load_agreement(agreement_file)
+    agreement = require_agreement(agreement_file, today=today, job=_job(secret), party=identity.party)
     opened = open_return(
         package,
         crosswalk=crosswalk,

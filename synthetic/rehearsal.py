@@ -213,6 +213,7 @@ def _seal_all(
                     created_at=now,
                     as_of=as_of,
                     seal_id=seal_id,
+                    exclusions={entry.kind: 0 for entry in agreement.exclusions},
                 )
             )
             write_crosswalk(

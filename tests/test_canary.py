@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from tests.conftest import run
+from tests.governance.agreements import EXCLUDED, finish_draft
 
 CANARIES = {
     "ref": "REFCANARYX",
@@ -202,6 +203,9 @@ def test_sealing_and_its_failures_say_no_identifier_and_no_secret(tmp_path: Path
         line for line in agreement[1].read_text().splitlines() if not re.search(r"- .*(3|phonetic)", line)
     ]
     agreement[1].write_text("\n".join(strong) + "\n")
+    finish_draft(agreement[1])
+    for party in ("alpha", "beta"):
+        assert do("agreement", "sign", agreement[1], "--key", made / f"{party}.key") == 0
     (made / "exchange").mkdir()
     for step in ("contribute", "contribute", "combine"):
         for party in ("alpha", "beta"):
@@ -217,6 +221,7 @@ def test_sealing_and_its_failures_say_no_identifier_and_no_secret(tmp_path: Path
             assert do("keys", step, *agreement, *own, *out) == 0
     role = (*agreement, "--key", made / "alpha.key", "--secret", made / "alpha.secret", "--run", "r1")
     files = ("--out", made / "alpha.tally", "--crosswalk", made / "alpha.crosswalk")
+    files = (*files, *EXCLUDED)
     assert do("seal", extract, *role, *files, "--json") == 0
     assert do("seal", extract, *role, "--out", tmp_path / "nowhere" / "x", "--crosswalk", made / "y") != 0
     shutil.copy(extract, made.parent / "extract.tally")

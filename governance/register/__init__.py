@@ -85,6 +85,20 @@ class Gateway:
         """Whether nobody compared it with the law for a year."""
         return day - self.checked_on > LONGEST_UNCHECKED
 
+    def to_dict(self, day: date) -> dict[str, Any]:
+        """Return the row as JSON values, and whether it is in force and was checked as on `day`."""
+        return {
+            **{name: getattr(self, name) for name in ("id", "type", "citation", "url", "kind", "note")},
+            "agency_types": sorted(self.agency_types),
+            "subjects": sorted(self.subjects),
+            "personal_data": self.personal_data,
+            "in_force_from": self.in_force_from.isoformat() if self.in_force_from else None,
+            "in_force_to": self.in_force_to.isoformat() if self.in_force_to else None,
+            "in_force": self.in_force(day),
+            "checked_on": self.checked_on.isoformat(),
+            "unchecked": self.unchecked(day),
+        }
+
 
 Register = Mapping[str, Gateway]
 """Id -> row, in the order of the file."""

@@ -12,6 +12,16 @@ from hashing.commands.options import agency_options, query_options, rejects_opti
 from schemas.terminal import DAY, FILE, announcing, emit, json_option, out_option, passphrase
 
 
+def _counts(excluded: tuple[str, ...]) -> dict[str, int] | None:
+    """Return kind -> count of `KIND=COUNT` texts; the texts themselves are not repeated in a refusal."""
+    pairs = [text.partition("=") for text in excluded]
+    if not all(kind and count.isascii() and count.isdecimal() for kind, _, count in pairs):
+        raise click.BadParameter(
+            "write KIND=COUNT, for example protected_address=3.", param_hint="--excluded"
+        )
+    return {kind: int(count) for kind, _, count in pairs} or None
+
+
 @click.command()
 @click.argument("extract", type=FILE, required=False)
 @agency_options
@@ -24,6 +34,9 @@ from schemas.terminal import DAY, FILE, announcing, emit, json_option, out_optio
     "--crosswalk", type=FILE, required=True, help="File to create that stays with you until you open."
 )
 @click.option("--as-of", type=DAY, help="Last day of the window [default: the day of your latest contact].")
+@click.option(
+    "--excluded", multiple=True, help="KIND=COUNT: people you left out of the extract, as agreed (repeat)."
+)
 @rejects_option
 @click.option("--dry-run", is_flag=True, help="Make nothing, need no passphrase: report on the extract only.")
 @json_option
@@ -41,6 +54,7 @@ def seal(
     out: Path,
     crosswalk: Path,
     as_of: datetime | None,
+    excluded: tuple[str, ...],
     rejects: Path | None,
     dry_run: bool,
     as_json: bool,
@@ -51,7 +65,8 @@ def seal(
     Example:  tallystick seal police.csv --agreement agreement.yaml --key police.key \\
                   --secret police.secret --run 2026-11 --out police.tally --crosswalk police.crosswalk
 
-    With --dry-run at its end, the same call makes nothing and reports on the quality of the extract.
+    With --dry-run at its end, the same call makes nothing and reports on the quality of the extract. When the
+    agreement names exclusions, say of each how many people you left out: --excluded protected_address=3.
     """
     from governance.summary import seal_text
     from hashing.ceremony import load_secret
@@ -86,6 +101,7 @@ def seal(
             now=datetime.now(UTC),
             as_of=as_of.date() if as_of else None,
             rejects=rejects,
+            exclusions=_counts(excluded),
             announce=announce,
         )
     note(counts={"rows": report["quality"]["rows"], "subjects": report["quality"]["subjects"]})
@@ -141,6 +157,7 @@ def open_command(
         secret=load_secret(secret_file, words),
         crosswalk=crosswalk,
         out=out,
+        today=datetime.now(UTC).date(),
     )
     note(run=opened.run_id, counts={"people": opened.people, "rows": opened.table.num_rows})
     if as_json:

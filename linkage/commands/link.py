@@ -58,15 +58,15 @@ def link_command(
     \b
     Example:  tallystick link *.tally --agreement agreement.yaml --key unit.key --out run
     """
-    from governance.agreement import load_agreement
+    from governance.agreement_check import require_agreement
     from governance.summary import run_text
     from linkage.reuse import load_model
     from linkage.run import link, summary_of
     from schemas.identity import load_identity
     from schemas.policies import ReplayGuard
 
-    agreed = load_agreement(agreement_file, today=datetime.now(UTC).date())
     identity = load_identity(key_file, passphrase("the unit's key file"))
+    agreed = require_agreement(agreement_file, today=datetime.now(UTC).date(), party=identity.party)
     model = None if model_file is None else load_model(model_file)
     if model is not None and model.agreement_digest != agreed.digest:
         click.echo(

@@ -12,6 +12,7 @@ import pytest
 from click.testing import Result
 
 from tests.conftest import run
+from tests.governance.agreements import EXCLUDED, finish_draft
 
 PASSPHRASE = {"TALLYSTICK_PASSPHRASE": "correct horse battery staple"}
 AGENCIES = ("police", "health", "childrens_social_care")
@@ -44,6 +45,7 @@ class County:
             "seal",
             extract or self.extracts / f"{agency}.csv",
             *self.role(agency),
+            *EXCLUDED,
             *(
                 "--run",
                 run_id,
@@ -82,6 +84,11 @@ def _good(result: Result) -> Result:
     return result
 
 
+def _sign(county: County, agency: str, agreement: Path | None = None) -> Result:
+    key = ("--key", county.path(f"{agency}.key"))
+    return _good(run("agreement", "sign", agreement or county.path("agreement.yaml"), *key, env=PASSPHRASE))
+
+
 def _ceremony(county: County) -> None:
     county.path("exchange").mkdir()
     for step in ("contribute", "contribute", "combine"):
@@ -104,6 +111,9 @@ def county(extracts: Path, tmp_path_factory: pytest.TempPathFactory) -> County:
     parties = [word for agency in AGENCIES for word in ("--party", agency)]
     key_files = [word for party in (*AGENCIES, UNIT) for word in ("--keys", county.path(f"{party}.key"))]
     _good(run("agreement", "new", *parties, *key_files, "--out", county.path("agreement.yaml")))
+    finish_draft(county.path("agreement.yaml"))
+    for agency in AGENCIES:
+        _sign(county, agency)
     _ceremony(county)
     for agency in AGENCIES:
         _good(county.seal(agency, agency))
@@ -228,9 +238,11 @@ def test_wrong_passphrase_and_foreign_keys(county: County) -> None:
 
 
 def test_changed_agreement_needs_a_new_secret(county: County, tmp_path: Path) -> None:
-    """When one word of the agreement changes, the old secret and the old packages no longer fit."""
+    """When one word of the agreement changes, even signed by all, the old secret and the old packages do not fit."""
     changed = tmp_path / "agreement.yaml"
     changed.write_text(county.path("agreement.yaml").read_text().replace("months: 12", "months: 24"))
+    for agency in AGENCIES:
+        _sign(county, agency, changed)
     sealed = run(
         *("seal", county.extracts / "police.csv", "--mapping", county.extracts / "mapping.yaml"),
         *(
@@ -253,7 +265,30 @@ def test_changed_agreement_needs_a_new_secret(county: County, tmp_path: Path) ->
     )
     assert linked.exit_code == 1
     assert "another agreement" in linked.stderr
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["agreement.yaml"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["agreement.yaml", "agreement.yaml.sigs"]
+
+
+def test_unsigned_agreement_stops_everybody(county: County, tmp_path: Path) -> None:
+    """A widened copy that nobody signed stops seal, link and open, each naming who has not signed and what widened."""
+    widened = tmp_path / "agreement.yaml"
+    widened.write_text(county.path("agreement.yaml").read_text().replace("months: 12", "months: 24"))
+    shutil.copytree(county.path("agreement.yaml.sigs"), tmp_path / "agreement.yaml.sigs")
+    own = [widened if word == county.path("agreement.yaml") else word for word in county.role("police")]
+    outs = ("--crosswalk", county.path("police.crosswalk"), "--out", tmp_path / "made")
+    sealing = ("--run", "x", "--out", tmp_path / "made", "--crosswalk", tmp_path / "made2")
+    package, key = county.path("police.tally"), county.path(f"{UNIT}.key")
+    for call in (
+        ("seal", county.extracts / "police.csv", *own, *sealing),
+        ("link", package, "--agreement", widened, "--key", key, "--out", tmp_path / "made"),
+        ("open", package, "--extract", county.extracts / "police.csv", *own, *outs),
+    ):
+        result = run(*call, env=PASSPHRASE)
+        assert result.exit_code == 1, result.output
+        assert "D03" in result.stderr
+        assert "health has not signed this version" in result.stderr
+        assert "D22" in result.stderr
+        assert "the window, in months goes from 12 to 24" in result.stderr
+        assert not list(tmp_path.glob("made*"))
 
 
 def test_agreement_faults_are_all_named(county: County, tmp_path: Path) -> None:
@@ -261,9 +296,11 @@ def test_agreement_faults_are_all_named(county: County, tmp_path: Path) -> None:
     text = county.path("agreement.yaml").read_text()
     broken = tmp_path / "broken.yaml"
     broken.write_text(
-        text.replace("status: draft", "status: maybe").replace("months: 12", "months: 99") + "extra: 1\n"
+        text.replace("status: active", "status: maybe").replace("months: 12", "months: 99") + "extra: 1\n"
     )
     result = run("agreement", "check", broken)
-    assert result.exit_code == 2
+    assert result.exit_code == 1
+    assert result.stdout.startswith("Do not run: 3 blocks.\n")
     for place in ("status: ", "window.months: ", "entry here that the schema does not know"):
-        assert place in result.stderr
+        assert place in result.stdout
+    assert result.stdout.count(f"{broken}, line ") == 3

@@ -34,6 +34,7 @@ from hashing.reading.database import Query, connection_from
 from hashing.reading.table import cell_text
 from schemas.errors import AgreementInvalid, InputError, MappingError
 from tests.conftest import run
+from tests.governance.agreements import EXCLUDED, finish_draft
 
 CANARY = "Quillcanary"
 
@@ -649,6 +650,9 @@ def test_sealed_and_opened_from_a_database(extracts: Path, tmp_path: Path) -> No
         "--out",
         agreement[1],
     )
+    finish_draft(agreement[1])
+    for name in ("police", "health"):
+        do("agreement", "sign", agreement[1], "--key", keys[name])
     (tmp_path / "exchange").mkdir()
     for step in ("contribute", "contribute", "combine"):
         for name in ("police", "health"):
@@ -661,12 +665,12 @@ def test_sealed_and_opened_from_a_database(extracts: Path, tmp_path: Path) -> No
         mapping = ("--mapping", extracts / "mapping.yaml", "--crosswalk", tmp_path / f"{name}.crosswalk")
         return (*agreement, "--key", keys[name], "--secret", tmp_path / f"{name}.secret", *mapping)
 
-    sealing = ("--run", "r", "--rejects", tmp_path / "rejects.csv", "--json")
+    sealing = ("--run", "r", *EXCLUDED, "--rejects", tmp_path / "rejects.csv", "--json")
     sealed = json.loads(do("seal", *query, *role("police"), *sealing, "--out", tmp_path / "police.tally"))
     assert sealed["read_as"] == "SQL query, SQLite"
     assert (tmp_path / "rejects.csv").read_text().startswith('"row","reason"\n')
     text = do(
-        "seal", extracts / "health.csv", *role("health"), *sealing[:2], "--out", tmp_path / "health.tally"
+        "seal", extracts / "health.csv", *role("health"), *sealing[:-3], "--out", tmp_path / "health.tally"
     )
     assert "read as CSV, UTF-8, commas." in text
     packages = (tmp_path / "police.tally", tmp_path / "health.tally")

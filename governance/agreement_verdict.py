@@ -1,0 +1,78 @@
+"""The verdict of `agreement check` in words and as JSON: whether work may go on, then why."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import date
+from typing import Any
+
+from governance.agreement import Agreement
+from governance.gate import finding_dict
+from governance.rules.base import Finding, Severity, blocks
+
+NOT_CHECKED = "Not checked: whether lawful basis, gateways and necessity are right. This is no legal advice."
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}{'' if number == 1 else 's'}"
+
+
+def verdict(findings: Sequence[Finding]) -> str:
+    """Return the verdict in one sentence."""
+    blocking = len(blocks(findings))
+    looking = len(findings) - blocking
+    if blocking:
+        return f"Do not run: {_count(blocking, 'block')}" + (f", {looking} to look at." if looking else ".")
+    return f"Nothing blocks; {looking} to look at." if looking else "Nothing blocks."
+
+
+def _facts(agreement: Agreement) -> dict[str, Any]:
+    return {
+        "id": agreement.id,
+        "version": agreement.version,
+        "status": agreement.status,
+        "digest": agreement.digest,
+        "parties": [party.id for party in agreement.parties],
+        "passes": len(agreement.passes),
+        "fingerprints": {name: keys.fingerprint for name, keys in agreement.identities.items()},
+    }
+
+
+def verdict_dict(
+    agreement: Agreement | None, findings: Sequence[Finding], *, where: str, today: date
+) -> dict[str, Any]:
+    """Return the verdict, the agreement's facts and all findings as JSON values."""
+    return {
+        "verdict": verdict(findings),
+        "blocked": bool(blocks(findings)),
+        "file": where,
+        "checked_on": today.isoformat(),
+        "agreement": _facts(agreement) if agreement else None,
+        "findings": [finding_dict(found) for found in findings],
+        "not_checked": NOT_CHECKED,
+    }
+
+
+def _lines(found: Finding) -> list[str]:
+    mark = "BLOCK" if found.severity is Severity.BLOCK and found.exception is None else "LOOK "
+    evidence = f" {found.evidence}" if found.evidence else ""
+    due = f" Due: {found.due}." if found.due else ""
+    return [
+        f"{mark} {found.rule}  {found.where}",
+        f"           {found.sentence}{evidence}",
+        f"           {found.fix} Who: {found.owner or '-'}. Why: {found.why or '-'}.{due}".replace("..", "."),
+    ]
+
+
+def verdict_text(agreement: Agreement | None, findings: Sequence[Finding], *, where: str, today: date) -> str:
+    """Return the verdict first, then the agreement, then what blocks, then what is to be looked at."""
+    lines = [verdict(findings)]
+    if agreement is None:
+        lines.append(f"{where}, checked on {today.isoformat()}: the form has faults, so there is no digest.")
+    else:
+        lines.append(f"{where}, checked on {today.isoformat()}: {agreement.id} version {agreement.version} "
+                     f"({agreement.status}).")  # fmt: skip
+        lines.append(f"Digest: {agreement.digest}")
+    ordered = sorted(findings, key=lambda found: found.severity is not Severity.BLOCK)
+    lines += [line for found in ordered for line in ("", *_lines(found))]
+    return "\n".join([*lines, "", NOT_CHECKED])
