@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 PEOPLE ?= 20000
 OUT ?= demo
 
-.PHONY: demo test lint types check clean
+.PHONY: demo test lint types check accuracy clean
 .DELETE_ON_ERROR:
 
 demo: $(VENV)/.stamp-run
@@ -24,6 +24,11 @@ types: $(VENV)/.stamp-lint
 	$(BIN)/mypy
 
 check: lint types test
+
+# Sealed linkage beside clear-text Splink and others on labelled data, into docs/benchmarks.md; ACCURACY_ARGS=--large
+# adds 200,000 people (an hour). Data, results and the environment of clkhash stay in ~/.cache/tallystick-benchmarks.
+accuracy: $(VENV)/.stamp-test
+	$(BIN)/python -m benchmarks.accuracy --write-docs $(ACCURACY_ARGS)
 
 $(BIN)/python:
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Tallystick needs Python 3.11 or later; run: make PYTHON=/path/to/python3.11")'

@@ -14,6 +14,7 @@ COMMANDS = {
     "demo": "synthetic.commands.roles:demo",
     "rehearse": "synthetic.commands.roles:rehearse",
     "synth": "synthetic.commands.synth:synth",
+    "evaluate": "synthetic.commands.evaluate:evaluate",
     "keys": "hashing.commands.keys:keys",
     "agreement": "governance.commands.agreement:agreement",
     "profile": "hashing.commands.extracts:profile_command",

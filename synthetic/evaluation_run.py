@@ -22,6 +22,7 @@ from governance.agreement import Agreement, load_agreement
 from hashing.subjects import Subjects, guess_standards
 from linkage.run import Links
 from schemas.errors import InputError
+from synthetic.evaluation_crosswalks import Crosswalks
 from synthetic.rehearsal import _collapse_all, _Inputs, _read_inputs
 from synthetic.stages import Stages
 
@@ -52,10 +53,6 @@ class Run:
     cluster: Ints
     summary: Mapping[str, Any]
     agreement: Agreement | None
-
-
-Crosswalks = dict[str, dict[str, int]]
-"""agency -> reference -> number of its subject in the agency's package, -1 when its rows were unusable."""
 
 
 def _numbers(table: pa.Table, agency: str, number: str, first: Mapping[str, int]) -> Ints:
