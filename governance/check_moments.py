@@ -6,6 +6,7 @@ when one of them blocks and no signed exception covers it.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import date
@@ -25,7 +26,7 @@ from governance.rules.output import Artefact, OutputSubject
 from governance.rules.package_subject import PackageSubject, Stated, expected_schemas, metadata_hits
 from governance.rules.registry import Family, findings_of
 from schemas.canonical import JSON, parse_json
-from schemas.errors import NotCanonical
+from schemas.errors import InputError, NotCanonical
 from schemas.keyfile import FORMAT, MAX_BYTES
 from schemas.manifest import Manifest
 
@@ -300,3 +301,18 @@ def _key_head(path: Path) -> Mapping[str, JSON] | None:
     except (OSError, NotCanonical):
         return None
     return head if isinstance(head, dict) and head.get("format") == FORMAT else None
+
+
+def subjects_of_run(folder: Path | None) -> dict[str, int]:
+    """Return how many subjects each sender sent for the run in `folder` (rule P15); nothing when it is None.
+
+    Raises:
+        InputError: It is no run folder.
+    """
+    if folder is None:
+        return {}
+    try:
+        summary = json.loads((folder / "run.json").read_text(encoding="utf-8"))
+        return {agency: int(entry["subjects"]) for agency, entry in summary["senders"].items()}
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        raise InputError("this is no run folder.", where=str(folder)) from None

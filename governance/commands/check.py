@@ -137,6 +137,7 @@ class _Contexts:
     def _make(self, beside: Path | None) -> Any:
         from governance.agreement import load_agreement
         from governance.check_context import Context, read_beside
+        from governance.check_moments import subjects_of_run
         from governance.exceptions import load_exceptions
         from governance.rules.registry import own_rules
         from schemas.identity import load_identity
@@ -161,7 +162,7 @@ class _Contexts:
             if agreement is not None
             else (),
             own=own_rules(options["rules_file"]),
-            last_run=_last_run(options["last_run"]),
+            last_run=subjects_of_run(options["last_run"]),
             readers=options["readers"],
             checkpoints=options["checkpoint_files"],
             **entries,
@@ -178,16 +179,3 @@ def _once(ask: Callable[[], bytes]) -> Callable[[], bytes]:
         return asked[0]
 
     return answer
-
-
-def _last_run(folder: Path | None) -> dict[str, int]:
-    """Return the subjects of each sender of the run before."""
-    from schemas.errors import InputError
-
-    if folder is None:
-        return {}
-    try:
-        summary = json.loads((folder / "run.json").read_text(encoding="utf-8"))
-        return {agency: int(entry["subjects"]) for agency, entry in summary["senders"].items()}
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):
-        raise InputError("this is no run folder.", where=str(folder)) from None
