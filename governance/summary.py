@@ -110,6 +110,7 @@ def seal_text(report: Mapping[str, Any]) -> str:
     lines.append(
         f"Sealed in {len(report['passes'])} passes; {crowded:,} times a record skipped a crowded one."
     )
+    lines += report.get("remarks", ())
     return "\n".join(lines)
 
 
@@ -132,4 +133,11 @@ def run_text(figures: Mapping[str, Any]) -> str:
         "too large and were left out."
         for entry in capped
     ]
+    lines += [found_line(entry) for entry in figures.get("compliance", ())]
     return "\n".join(lines)
+
+
+def found_line(entry: Mapping[str, Any]) -> str:
+    """Return a finding of `run.json` in one line; an exception is named with whoever signed it."""
+    signed = f" Signed off: {entry['exception']}" if entry["exception"] else ""
+    return f"{'Exception' if signed else 'Look at'} {entry['rule']}: {entry['sentence']} {entry['fix']}{signed}"

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import date
 from pathlib import Path
 
 import pyarrow as pa
@@ -11,11 +12,14 @@ from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from governance.agreement import Agreement
+from governance.check_moments import judge_output, return_subject
+from governance.exceptions import SignedException
 from hashing.keys import RunKeys
 from hashing.package import lead_context
 from schemas.container import OpenedPackage, open_package
 from schemas.errors import Corrupted, WrongRun, WrongSender
 from schemas.identity import PrivateIdentity, PublicIdentity
+from schemas.manifest import Manifest
 from schemas.payload import CROSSWALK, RETURN
 from schemas.policies import Expectation
 from schemas.tables import read_batches
@@ -109,6 +113,8 @@ def open_return(
     owner: PrivateIdentity,
     known: Mapping[str, PublicIdentity],
     secret: bytes,
+    today: date | None = None,
+    exceptions: Sequence[SignedException] = (),
 ) -> Opened:
     """Open the return in `path` for the agency that `owner` is.
 
@@ -120,8 +126,11 @@ def open_return(
         owner: The agency's identity.
         known: Public identities of the parties and the linkage unit.
         secret: The linkage secret (lead contacts are sealed between agencies).
+        today: Day of the opening: the rules on outputs are asked, and stop it; not asked when None.
+        exceptions: Signed exceptions to them.
 
     Raises:
+        ComplianceBlocked: A rule on outputs stops the opening.
         PackageError: The return or the crosswalk is not genuine, or not of this agreement or run.
     """
     expect = Expectation(kind="return", agreement_digest=agreement.digest)
@@ -131,6 +140,8 @@ def open_return(
         if manifest.sender not in {agreement.unit_id, owner.party}:
             raise WrongSender("this package comes from another party than expected.", where=str(path))
         table = _read_table(package, "contacts", RETURN, manifest.count("rows"))
+    if today is not None:
+        _judge(table, manifest, agreement, owner.party, today=today, exceptions=exceptions, where=str(path))
     run_id, seal_id = manifest.run_id, manifest.facts.get("seal_id")
     own = Expectation(kind="crosswalk", agreement_digest=agreement.digest, run_id=run_id, sender=owner.party)
     with open_package(
@@ -154,6 +165,28 @@ def open_return(
         as_of=str(facts["as_of"]),
         run_id=run_id,
     )
+
+
+def _judge(
+    table: pa.Table,
+    manifest: Manifest,
+    agreement: Agreement,
+    party: str,
+    *,
+    today: date,
+    exceptions: Sequence[SignedException],
+    where: str,
+) -> None:
+    output = return_subject(
+        table,
+        agreement,
+        where=where,
+        people=manifest.count("people"),
+        as_of=date.fromisoformat(str(manifest.facts["as_of"])),
+        made=manifest.created_at.date(),
+        today=today,
+    )
+    judge_output(output, exceptions, party=party)
 
 
 def _result_schema() -> pa.Schema:

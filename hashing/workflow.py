@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from datetime import date, datetime
 from pathlib import Path
@@ -13,6 +13,8 @@ import pyarrow.csv as pc_csv
 
 from governance.agreement import Agreement, load_agreement
 from governance.agreement_check import Job, require_agreement
+from governance.check_moments import secret_facts
+from governance.exceptions import load_exceptions
 from hashing.extract import Extract, open_extract, read_extract, read_source
 from hashing.guess import SAMPLED_ROWS, guess_mapping
 from hashing.guess_yaml import mapping_yaml
@@ -82,6 +84,13 @@ def _job(secret: LinkageSecret) -> Job:
     return Job(agreement_digest=secret.ceremony.agreement_digest)
 
 
+def _secret_facts(secret: LinkageSecret) -> Mapping[str, int | str]:
+    ceremony = secret.ceremony
+    return secret_facts(
+        epoch=ceremony.epoch, starts_on=ceremony.starts_on, expires_on=ceremony.expires_on
+    )
+
+
 def report_dict(report: SealReport) -> dict[str, Any]:
     """Return a seal report as JSON values: counts only."""
     return asdict(report)
@@ -100,6 +109,7 @@ def seal_extract(
     now: datetime,
     as_of: date | None = None,
     rejects: Path | None = None,
+    exceptions: Sequence[Path] = (),
     exclusions: Mapping[str, int] | None = None,
     announce: Callable[[str], None] = lambda _name: None,
 ) -> dict[str, Any]:
@@ -118,6 +128,7 @@ def seal_extract(
         as_of: Last day of the window; the day of the extract's latest contact when None.
         rejects: CSV file to write for rows that cannot be used, by row number and reason.
         exclusions: Kind of exclusion -> people left out of the extract before sealing, attested (rule P12).
+        exceptions: Signed exceptions to rules.
         announce: Told what is being done.
 
     Returns:
@@ -131,8 +142,11 @@ def seal_extract(
         raise InputError(
             "the window cannot end in the future.", where="--as-of", remedy="Give today or an earlier day."
         )
-    agreement = require_agreement(agreement_file, today=now.date(), job=_job(secret), party=identity.party)
+    agreement = require_agreement(
+        agreement_file, today=now.date(), job=_job(secret), exceptions=exceptions, party=identity.party
+    )
     _require_place(agreement, identity, secret, now)
+    granted = load_exceptions(exceptions, agreement)
     mapping = _mapping_of(mapping_file, identity.party)
     read = open_extract(extract, agency=identity.party, mapping=mapping)
     announce("reading and normalising")
@@ -173,6 +187,8 @@ def seal_extract(
             created_at=now,
             as_of=as_of,
             seal_id=seal_id,
+            secret_facts=_secret_facts(secret),
+            exceptions=granted,
             exclusions=exclusions,
             progress=lambda done, total: announce(f"sealing, pass {done} of {total}"),
         )
@@ -281,13 +297,16 @@ def open_to_csv(
     crosswalk: Path,
     out: Path,
     today: date,
+    exceptions: Sequence[Path] = (),
 ) -> Opened:
     """Open a return and write the agency's own people, named again, to the CSV file `out`.
 
     Raises:
         TallystickError: The return or the crosswalk is not genuine or does not fit, or an input is wrong.
     """
-    agreement = require_agreement(agreement_file, today=today, job=_job(secret), party=identity.party)
+    agreement = require_agreement(
+        agreement_file, today=today, job=_job(secret), exceptions=exceptions, party=identity.party
+    )
     opened = open_return(
         package,
         crosswalk=crosswalk,
@@ -296,6 +315,8 @@ def open_to_csv(
         owner=identity,
         known=agreement.identities,
         secret=secret.sealing_key(),
+        today=today,
+        exceptions=load_exceptions(exceptions, agreement),
     )
     with atomic_file(out, private=True) as stream:
         pc_csv.write_csv(opened.table, stream)

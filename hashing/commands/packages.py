@@ -8,6 +8,7 @@ from pathlib import Path
 import click
 
 from governance.audit.access import audited, note
+from governance.commands.check import exception_option
 from hashing.commands.options import agency_options, query_options, rejects_option, show_profile, source_of
 from schemas.terminal import DAY, FILE, announcing, emit, json_option, out_option, passphrase
 
@@ -38,6 +39,7 @@ def _counts(excluded: tuple[str, ...]) -> dict[str, int] | None:
     "--excluded", multiple=True, help="KIND=COUNT: people you left out of the extract, as agreed (repeat)."
 )
 @rejects_option
+@exception_option
 @click.option("--dry-run", is_flag=True, help="Make nothing, need no passphrase: report on the extract only.")
 @json_option
 @audited("seal", reads={"mapping_file": "mapping"}, makes={"out": "package", "crosswalk": "crosswalk"})
@@ -56,6 +58,7 @@ def seal(
     as_of: datetime | None,
     excluded: tuple[str, ...],
     rejects: Path | None,
+    exception_files: tuple[Path, ...],
     dry_run: bool,
     as_json: bool,
 ) -> None:
@@ -101,6 +104,7 @@ def seal(
             now=datetime.now(UTC),
             as_of=as_of.date() if as_of else None,
             rejects=rejects,
+            exceptions=exception_files,
             exclusions=_counts(excluded),
             announce=announce,
         )
@@ -118,6 +122,7 @@ def seal(
 @click.option("--extract", type=FILE, help="Your extract, to show your own names.")
 @agency_options
 @query_options
+@exception_option
 @click.option("--crosswalk", type=FILE, required=True, help="The crosswalk that `seal` left with you.")
 @out_option("CSV file to create with your own people, named again.")
 @json_option
@@ -132,6 +137,7 @@ def open_command(
     sql: str | None,
     connection_env: str | None,
     connection_file: Path | None,
+    exception_files: tuple[Path, ...],
     crosswalk: Path,
     out: Path,
     as_json: bool,
@@ -158,6 +164,7 @@ def open_command(
         crosswalk=crosswalk,
         out=out,
         today=datetime.now(UTC).date(),
+        exceptions=exception_files,
     )
     note(run=opened.run_id, counts={"people": opened.people, "rows": opened.table.num_rows})
     if as_json:

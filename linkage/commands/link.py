@@ -8,6 +8,7 @@ from pathlib import Path
 import click
 
 from governance.audit.access import audited, note
+from governance.commands.check import exception_option
 from schemas.terminal import (
     DAY,
     FILE,
@@ -38,6 +39,8 @@ from schemas.terminal import (
     is_flag=True,
     help="Give levels that the model lacks the shipped priors and this run's counts; without, they stop the run.",
 )
+@exception_option
+@click.option("--last-run", type=FOLDER, help="Run folder of the run before, to compare the numbers of records.")
 @click.option("--out", type=FOLDER, required=True, help="Run folder to create.")
 @json_option
 @audited("link", reads={"packages": "package"}, makes={"out": "run"})
@@ -50,6 +53,8 @@ def link_command(
     register: Path | None,
     model_file: Path | None,
     fill_model: bool,
+    exception_files: tuple[Path, ...],
+    last_run: Path | None,
     out: Path,
     as_json: bool,
 ) -> None:
@@ -59,6 +64,8 @@ def link_command(
     Example:  tallystick link *.tally --agreement agreement.yaml --key unit.key --out run
     """
     from governance.agreement_check import require_agreement
+    from governance.check_moments import RunJudge, open_keys, subjects_of_run
+    from governance.exceptions import load_exceptions
     from governance.summary import run_text
     from linkage.reuse import load_model
     from linkage.run import link, summary_of
@@ -66,12 +73,24 @@ def link_command(
     from schemas.policies import ReplayGuard
 
     identity = load_identity(key_file, passphrase("the unit's key file"))
-    agreed = require_agreement(agreement_file, today=datetime.now(UTC).date(), party=identity.party)
+    agreed = require_agreement(
+        agreement_file,
+        today=datetime.now(UTC).date(),
+        exceptions=exception_files,
+        party=identity.party,
+    )
     model = None if model_file is None else load_model(model_file)
     if model is not None and model.agreement_digest != agreed.digest:
         click.echo(
             "Warning: the model was trained under another agreement, or another version of it.", err=True
         )
+    judge = RunJudge(
+        agreed,
+        today=datetime.now(UTC).date(),
+        exceptions=load_exceptions(exception_files, agreed),
+        last_run=subjects_of_run(last_run),
+        readable_keys=open_keys({key_file.parent, *(path.parent for path in packages)}),
+    )
     with announcing() as announce:
         result = link(
             packages,
@@ -83,6 +102,7 @@ def link_command(
             as_of=as_of.date() if as_of else None,
             run_id=run_id,
             guard=ReplayGuard(register),
+            judge=judge,
             model=model,
             fill_model=fill_model,
             stage=announced(announce),
