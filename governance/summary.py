@@ -140,4 +140,6 @@ def run_text(figures: Mapping[str, Any]) -> str:
 def found_line(entry: Mapping[str, Any]) -> str:
     """Return a finding of `run.json` in one line; an exception is named with whoever signed it."""
     signed = f" Signed off: {entry['exception']}" if entry["exception"] else ""
-    return f"{'Exception' if signed else 'Look at'} {entry['rule']}: {entry['sentence']} {entry['fix']}{signed}"
+    return (
+        f"{'Exception' if signed else 'Look at'} {entry['rule']}: {entry['sentence']} {entry['fix']}{signed}"
+    )
