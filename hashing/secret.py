@@ -52,6 +52,24 @@ class Ceremony:
         if self.epoch < 1 or self.expires_on < self.starts_on:
             raise CeremonyError("a ceremony has an epoch of 1 or more and ends no earlier than it starts.")
 
+    @property
+    def days(self) -> int:
+        """Length of the secret's life in days, first and last day included."""
+        return (self.expires_on - self.starts_on).days + 1
+
+    def age(self, on: date) -> float:
+        """Return the share of the secret's life that is over on a day: 0 on its first, 1 on the day after its last."""
+        return (on - self.starts_on).days / self.days
+
+    def state(self, on: date) -> KeyState:
+        """Return whether the secret may be used on a day; it is expiring from 80% of its life."""
+        age = self.age(on)
+        if age < 0:
+            return "not yet valid"
+        if age >= 1:
+            return "expired"
+        return "expiring" if age >= EXPIRING_AT else "current"
+
     def to_dict(self) -> dict[str, JSON]:
         """Return the JSON form."""
         return {
@@ -148,13 +166,8 @@ class LinkageSecret(HiddenBytes):
         return self.derive("tallystick/v1/sealing", self.ceremony.to_bytes())
 
     def state(self, on: date) -> KeyState:
-        """Return whether the secret may be used on a day; it is expiring from 80% of its life."""
-        start, end = self.ceremony.starts_on, self.ceremony.expires_on
-        if on < start:
-            return "not yet valid"
-        if on > end:
-            return "expired"
-        return "expiring" if (on - start).days >= EXPIRING_AT * ((end - start).days + 1) else "current"
+        """Return whether the secret may be used on a day; as `Ceremony.state`."""
+        return self.ceremony.state(on)
 
     def require_usable(self, on: date) -> None:
         """Refuse a secret outside its days.
@@ -166,7 +179,7 @@ class LinkageSecret(HiddenBytes):
         if state in ("expired", "not yet valid"):
             raise SecretExpired(
                 f"the linkage secret of epoch {self.ceremony.epoch} is {state}.",
-                remedy="Hold a new ceremony (rotation) with every agency.",
+                remedy="Hold the next ceremony with every agency (tallystick keys rotate).",
             )
 
     def __repr__(self) -> str:

@@ -5,6 +5,7 @@ The format is written down in docs/spec/keys-v1.md.
 
 from __future__ import annotations
 
+import os
 import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -16,7 +17,7 @@ from cryptography.hazmat.primitives.kdf.argon2 import Argon2id
 
 from schemas.atomic import atomic_write
 from schemas.canonical import JSON, canonical_json, from_base64, parse_json, to_base64
-from schemas.errors import IdentityError, KeyFileInvalid, NotCanonical, WrongPassphrase
+from schemas.errors import IdentityError, KeyFileInvalid, NotCanonical, OutputError, WrongPassphrase
 
 FORMAT = "tallystick-key-file"
 VERSION = 1
@@ -134,12 +135,12 @@ def load_secret_file(path: Path, *, holds: str, passphrase: bytes | None) -> tup
     profile = head["profile"]
     if profile == _UNPROTECTED:
         return protected, public
-    if profile not in PROFILES:
+    if not isinstance(profile, str) or profile not in PROFILES:
         raise _invalid(path)
     if not passphrase:
         raise WrongPassphrase("this key file needs its passphrase.", where=str(path))
     try:
-        return _cipher(passphrase, str(profile), salt).decrypt(nonce, protected, canonical_json(head)), public
+        return _cipher(passphrase, profile, salt).decrypt(nonce, protected, canonical_json(head)), public
     except InvalidTag:
         raise WrongPassphrase(
             "the passphrase does not open this key file.",
@@ -160,6 +161,42 @@ def read_public(path: Path, *, holds: str) -> Mapping[str, JSON]:
     return public
 
 
+def describe_secret_file(path: Path) -> tuple[str, Mapping[str, JSON]]:
+    """Return what a key file holds, and its public values. Without the passphrase nothing vouches for them.
+
+    Raises:
+        KeyFileInvalid: The file is not a key file of this version.
+    """
+    head = _read_any(path)
+    holds, public = head["holds"], head["public"]
+    if not isinstance(holds, str) or not isinstance(public, Mapping):
+        raise _invalid(path)
+    return holds, public
+
+
+def destroy_secret_file(path: Path) -> tuple[str, Mapping[str, JSON]]:
+    """Overwrite a key file with random bytes and delete it; return what it held, and its public values.
+
+    Copies that a file system, a backup or a flash disk made of it are out of reach. The passphrase still protects them.
+
+    Raises:
+        KeyFileInvalid: The file is not a key file, and was not touched.
+        OutputError: It cannot be overwritten or deleted.
+    """
+    described = describe_secret_file(path)
+    try:
+        with path.open("r+b") as stream:
+            stream.write(secrets.token_bytes(path.stat().st_size))
+            stream.flush()
+            os.fsync(stream.fileno())
+        path.unlink()
+    except OSError as error:
+        raise OutputError(
+            f"cannot be destroyed ({error.strerror}).", where=str(path), remedy="Delete it by hand."
+        ) from None
+    return described
+
+
 def _check_choice(passphrase: bytes | None, profile: str, unprotected: bool) -> None:
     if profile not in PROFILES:
         raise IdentityError(
@@ -175,6 +212,15 @@ def _check_choice(passphrase: bytes | None, profile: str, unprotected: bool) -> 
 
 
 def _read(path: Path, holds: str) -> dict[str, JSON]:
+    head = _read_any(path)
+    if head["holds"] != holds:
+        raise KeyFileInvalid(
+            f"this key file holds another kind of key than the {holds} asked for.", where=str(path)
+        )
+    return head
+
+
+def _read_any(path: Path) -> dict[str, JSON]:
     try:
         with path.open("rb") as stream:
             data = stream.read(MAX_BYTES + 1)
@@ -191,10 +237,6 @@ def _read(path: Path, holds: str) -> dict[str, JSON]:
             "this key file is of a version that this release does not read.",
             where=str(path),
             remedy="Update Tallystick.",
-        )
-    if head["holds"] != holds:
-        raise KeyFileInvalid(
-            f"this key file holds another kind of key than the {holds} asked for.", where=str(path)
         )
     return head
 

@@ -1,28 +1,24 @@
-"""`keys`: identities, and the ceremony that makes the linkage secret."""
+"""`keys`: identities, the ceremony that makes the linkage secret, and what becomes of both."""
 
 from __future__ import annotations
 
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
 
 import click
 
-from schemas.terminal import (
-    DAY,
-    FILE,
-    FOLDER,
-    Command,
-    agreement_option,
-    out_option,
-    passphrase,
-    refuse_existing,
-)
+from hashing.commands.ceremony import combine, contribute, hand_over, rotate, status, take_over
+from schemas.terminal import FILE, emit, json_option, out_option, passphrase, refuse_existing
 
 
 @click.group()
 def keys() -> None:
-    """Identities, and the ceremony that makes the linkage secret."""
+    """Identities, the ceremony that makes the linkage secret, and what becomes of both."""
+
+
+for command in (contribute, combine, status, rotate, hand_over, take_over):
+    keys.add_command(command)
 
 
 @keys.command("new")
@@ -45,149 +41,125 @@ def keys_new(party: str, out: Path) -> None:
     click.echo(f"Fingerprint: {identity.public.fingerprint}")
 
 
+def _today() -> date:
+    return datetime.now(UTC).date()
+
+
+def _age_text(ceremony: Any, on: date) -> str:
+    """Return how old a linkage secret is, and what follows from it."""
+    state = ceremony.state(on)
+    if state == "not yet valid":
+        return f"Not yet valid: usable from {ceremony.starts_on} to {ceremony.expires_on}."
+    day = (on - ceremony.starts_on).days + 1
+    if state == "expired":
+        return (
+            f"Expired: {day - ceremony.days} day(s) past its last, {ceremony.expires_on}. `seal` refuses it; `open` "
+            "still opens returns of packages that were sealed before. Next: tallystick keys rotate."
+        )
+    text = (
+        f"Usable from {ceremony.starts_on} to {ceremony.expires_on}: day {day} of {ceremony.days} "
+        f"({ceremony.age(on):.0%} over), {state}."
+    )
+    if state == "expiring":
+        left = (ceremony.expires_on - on).days
+        text += f" {left} day(s) left: hold the next ceremony now (tallystick keys rotate)."
+    return text
+
+
+def _show_secret(file: Path, ceremony: Any, *, only_age: bool, as_json: bool) -> None:
+    from hashing.ceremony import check_value, load_secret
+
+    today = _today()
+    value = None if only_age else check_value(load_secret(file, passphrase("the linkage secret")))
+    if as_json:
+        emit(
+            {
+                **ceremony.to_dict(),
+                "state": ceremony.state(today),
+                "age": round(ceremony.age(today), 4),
+                "days_left": (ceremony.expires_on - today).days,
+                "check_value": value,
+            }
+        )
+    else:
+        click.echo(f"Linkage secret of epoch {ceremony.epoch}, for {', '.join(ceremony.parties)}.")
+        click.echo(_age_text(ceremony, today))
+        if value is not None:
+            click.echo(f"Check value: {value}")
+
+
 @keys.command("show")
 @click.argument("file", type=FILE)
 @click.option("--public", is_flag=True, help="Print the public keys as they go into the agreement.")
-def keys_show(file: Path, public: bool) -> None:
-    """Show the fingerprint of a key file, or the check value of a linkage secret, to read out to each other.
+@click.option(
+    "--age",
+    "only_age",
+    is_flag=True,
+    help="Of a linkage secret show its age only: no passphrase, exit code 1 when it has expired.",
+)
+@json_option
+def keys_show(file: Path, public: bool, only_age: bool, as_json: bool) -> None:
+    """Show the fingerprint of a key file, or age and check value of a linkage secret, to read out to each other.
 
     \b
     Example:  tallystick keys show police.key --public
               tallystick keys show police.secret
+              tallystick keys show police.secret --age
     """
     from governance.draft import keys_yaml
-    from hashing.ceremony import check_value, load_secret
-    from schemas.errors import KeyFileInvalid
+    from hashing.lifecycle import ceremony_in
     from schemas.identity import load_public
+    from schemas.keyfile import describe_secret_file
 
-    try:
+    holds, content = describe_secret_file(file)
+    if holds == "identity":
         identity = load_public(file)
-    except KeyFileInvalid:
-        secret = load_secret(file, passphrase("the linkage secret"))
-        click.echo(
-            f"Linkage secret of epoch {secret.ceremony.epoch}, for {', '.join(secret.ceremony.parties)}."
-        )
-        click.echo(f"Usable from {secret.ceremony.starts_on} to {secret.ceremony.expires_on}.")
-        click.echo(f"Check value: {check_value(secret)}")
+        if as_json:
+            emit({**identity.to_dict(), "fingerprint": identity.fingerprint})
+        elif public:
+            click.echo(keys_yaml(identity), nl=False)
+        else:
+            click.echo(f"Keys of {identity.party}\nFingerprint: {identity.fingerprint}")
         return
-    if public:
-        click.echo(keys_yaml(identity), nl=False)
-    else:
-        click.echo(f"Keys of {identity.party}\nFingerprint: {identity.fingerprint}")
+    ceremony = ceremony_in(holds, content, where=str(file))
+    if holds == "contribution":
+        click.echo(
+            f"Contribution of {content.get('party')} to the ceremony of epoch {ceremony.epoch}, for "
+            f"{', '.join(ceremony.parties)}. Destroy it when the secret is combined (tallystick keys destroy)."
+        )
+        return
+    _show_secret(file, ceremony, only_age=only_age, as_json=as_json)
+    if only_age and ceremony.state(_today()) == "expired":
+        click.get_current_context().exit(1)
 
 
-def _ceremony(agreement: Any, epoch: int, starts: datetime | None, days: int) -> Any:
-    from hashing.ceremony import Ceremony
+@keys.command("destroy")
+@click.argument("files", type=FILE, nargs=-1, required=True)
+@click.option("--yes", is_flag=True, help="Do not ask.")
+def keys_destroy(files: tuple[Path, ...], yes: bool) -> None:
+    """Overwrite and delete key FILES: contributions after combining, a secret after its returns, all when you leave.
 
-    force = agreement.document["in_force"]
-    starts_on = starts.date() if starts else date.fromisoformat(force["from"])
-    return Ceremony(
-        agreement_digest=agreement.digest,
-        epoch=epoch,
-        parties=tuple(sorted(party.id for party in agreement.parties)),
-        starts_on=starts_on,
-        expires_on=starts_on + timedelta(days=days - 1),
-    )
-
-
-def ceremony_options(command: Command) -> Command:
-    """Add the options that all agencies of a ceremony must give alike."""
-    for option in (
-        click.option(
-            "--days", type=click.IntRange(1, 366), default=366, show_default=True, help="Life of the secret."
-        ),
-        click.option(
-            "--starts", type=DAY, help="First day of the secret [default: first day of the agreement]."
-        ),
-        click.option(
-            "--epoch", type=click.IntRange(1), default=1, show_default=True, help="1, then 2 … at rotation."
-        ),
-        click.option("key_file", "--key", type=FILE, required=True, help="Your agency's key file."),
-        agreement_option(),
-    ):
-        command = option(command)
-    return command
-
-
-@keys.command("contribute")
-@ceremony_options
-@click.option("--folder", type=FOLDER, required=True, help="Folder that the agencies exchange files through.")
-@click.option(
-    "--own", type=FILE, required=True, help="Your contribution, kept by you until the secret is combined."
-)
-def keys_contribute(
-    agreement_file: Path,
-    key_file: Path,
-    epoch: int,
-    starts: datetime | None,
-    days: int,
-    folder: Path,
-    own: Path,
-) -> None:
-    """Take part in a ceremony: first commit, then (run again when all have committed) reveal.
-
-    The first run makes your random contribution and writes FOLDER/<you>.commitment.json. When the commitments of all
-    agencies are there, the second run writes FOLDER/<you>-to-<other>.reveal, each readable by that agency only.
+    Says what was destroyed, for your records. Backups are yours to find: each holds the file as it was.
 
     \b
-    Example:  tallystick keys contribute --agreement agreement.yaml --key police.key \\
-                  --folder exchange --own police.contribution
+    Example:  tallystick keys destroy police.contribution police.secret
     """
-    from governance.agreement import load_agreement
-    from hashing.exchange import contribute_step
-    from schemas.identity import load_identity
+    from hashing.lifecycle import ceremony_in
+    from schemas.keyfile import describe_secret_file, destroy_secret_file
 
-    agreement = load_agreement(agreement_file)
-    secret_words = passphrase("your key file")
-    outcome = contribute_step(
-        _ceremony(agreement, epoch, starts, days),
-        identity=load_identity(key_file, secret_words),
-        known=agreement.identities,
-        folder=folder,
-        own=own,
-        passphrase=secret_words,
-        now=datetime.now(UTC),
-    )
-    click.echo(outcome)
-
-
-@keys.command("combine")
-@ceremony_options
-@click.option("--folder", type=FOLDER, required=True, help="Folder that the agencies exchange files through.")
-@click.option("--own", type=FILE, required=True, help="Your contribution.")
-@out_option("Linkage secret to create, for example police.secret.")
-def keys_combine(
-    agreement_file: Path,
-    key_file: Path,
-    epoch: int,
-    starts: datetime | None,
-    days: int,
-    folder: Path,
-    own: Path,
-    out: Path,
-) -> None:
-    """Combine all contributions into the linkage secret. All agencies must then read out the same check value.
-
-    \b
-    Example:  tallystick keys combine --agreement agreement.yaml --key police.key \\
-                  --folder exchange --own police.contribution --out police.secret
-    """
-    from governance.agreement import load_agreement
-    from hashing.ceremony import check_value, save_secret
-    from hashing.exchange import combine_step
-    from schemas.identity import load_identity
-
-    refuse_existing(out)
-    agreement = load_agreement(agreement_file)
-    secret_words = passphrase("your key file")
-    secret = combine_step(
-        _ceremony(agreement, epoch, starts, days),
-        identity=load_identity(key_file, secret_words),
-        known=agreement.identities,
-        folder=folder,
-        own=own,
-        passphrase=secret_words,
-    )
-    save_secret(secret, out, secret_words)
-    click.echo(f"Made the linkage secret in {out}. Read this check value to the other agencies:")
-    click.echo(f"Check value: {check_value(secret)}")
+    described = [describe_secret_file(file) for file in files]
+    lines = []
+    for file, (holds, content) in zip(files, described, strict=True):
+        whose = (
+            f"of {content.get('party')}"
+            if holds == "identity"
+            else f"of epoch {ceremony_in(holds, content, where=str(file)).epoch}"
+        )
+        lines.append(f"{file}: {holds.replace('-', ' ')} {whose}")
+    if not yes:
+        click.echo("\n".join(lines))
+        click.confirm("Destroy these for good?", abort=True)
+    for file, line in zip(files, lines, strict=True):
+        destroy_secret_file(file)
+        click.echo(f"Destroyed on {datetime.now(UTC):%Y-%m-%d %H:%M} UTC: {line}.")
+    click.echo("Destroy their copies too: backups, other machines, the folder of the ceremony.")
