@@ -4,13 +4,14 @@
     python -m benchmarks.accuracy typical-20k --errors   one dataset, and what its errors have in common
     python -m benchmarks.accuracy --large --write-docs   everything, into docs/benchmarks.md
 
-Results are kept in the working folder and used again; --again runs the systems anew.
+Results are kept in the working folder and used again as long as the code that made them is the same.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -19,6 +20,7 @@ from typing import Any
 from benchmarks.accuracy import clk
 from benchmarks.accuracy.datasets import Dataset, all_datasets
 from benchmarks.accuracy.figures import figures
+from benchmarks.accuracy.fingerprint import fingerprint
 from benchmarks.accuracy.found import load
 from benchmarks.accuracy.page import table, write_page
 from benchmarks.accuracy.records import Records, read_records
@@ -42,7 +44,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument(
         "--clk-env", type=Path, default=CACHE / "clk", help="environment of clkhash and anonlink"
     )
-    parser.add_argument("--again", action="store_true", help="run systems anew even where a result is kept")
+    parser.add_argument("--again", action="store_true", help="run systems anew whatever is kept")
     parser.add_argument(
         "--errors", action="store_true", help="print what missed and false pairs have in common"
     )
@@ -60,9 +62,18 @@ def _chosen(given: argparse.Namespace) -> list[Dataset]:
     return [dataset for dataset in known.values() if given.large or not dataset.large]
 
 
+def _stated(path: Path) -> dict[str, Any]:
+    """Return a kept JSON object, empty where there is none."""
+    kept: dict[str, Any] = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+    return kept
+
+
 def _run(system: str, extracts: Path, result: Path, given: argparse.Namespace) -> bool:
     """Run a system in a process of its own unless its result is kept; return whether there is a result."""
-    if given.again or not result.with_suffix(".json").exists():
+    made_by = f"{fingerprint('data')}-{fingerprint(system)}"
+    facts = result.with_suffix(".json")
+    if given.again or _stated(facts).get("made_by") != made_by:
+        facts.unlink(missing_ok=True)
         command = [sys.executable, "-m", "benchmarks.accuracy.worker", system, str(extracts), str(result)]
         if system == "clk":
             python = clk.prepare(given.clk_env)
@@ -71,27 +82,49 @@ def _run(system: str, extracts: Path, result: Path, given: argparse.Namespace) -
             command += ["--python", str(python)]
         done = subprocess.run(command, check=False, capture_output=True, text=True)
         if done.returncode != 0:
-            print(f"{system} failed on {extracts.name}: {done.stderr.strip()[-2000:]}", file=sys.stderr)
+            print(
+                f"{system} failed on {extracts.parent.name}: {done.stderr.strip()[-2000:]}", file=sys.stderr
+            )
             return False
-    return result.with_suffix(".json").exists()
+        if facts.exists():
+            facts.write_text(
+                json.dumps({**_stated(facts), "made_by": made_by}, indent=1) + "\n", encoding="utf-8"
+            )
+    return facts.exists()
+
+
+def _figures(result: Path, records: Records) -> dict[str, Any]:
+    """Return the figures of a kept result, worked out once."""
+    kept = result.with_name(f"{result.name}-figures.json")
+    found, code = load(result), fingerprint("figures")
+    stated = _stated(kept)
+    if stated.get("figured_by") != code or stated.get("made_by") != found.facts["made_by"]:
+        stated = {**figures(found, records), "figured_by": code}
+        kept.write_text(json.dumps(stated, indent=1) + "\n", encoding="utf-8")
+    return stated
+
+
+def _extracts(dataset: Dataset, home: Path) -> Path:
+    """Make the dataset unless it is kept."""
+    extracts, marker, code = home / "extracts", home / "data.txt", fingerprint("data")
+    if not marker.exists() or marker.read_text(encoding="utf-8") != code:
+        shutil.rmtree(extracts, ignore_errors=True)
+        home.mkdir(parents=True, exist_ok=True)
+        dataset.make(extracts)
+        marker.write_text(code, encoding="utf-8")
+    return extracts
 
 
 def measure(dataset: Dataset, given: argparse.Namespace) -> tuple[dict[str, Any], Records, Path]:
     """Run the systems on a dataset; return the figures by system, the records and the folder of the results."""
     home = given.work / f"{dataset.name}-seed{given.seed}"
-    extracts = home / "extracts"
-    if not (extracts / "truth.csv").exists():
-        dataset.make(extracts)
+    extracts = _extracts(dataset, home)
     records = read_records(extracts, today=NOW.date())
-    found: dict[str, Any] = {}
-    for system in given.systems:
-        result = home / system
-        kept = home / f"{system}-figures.json"
-        if not _run(system, extracts, result, given):
-            continue
-        if not kept.exists() or kept.stat().st_mtime < result.with_suffix(".json").stat().st_mtime:
-            kept.write_text(json.dumps(figures(load(result), records), indent=1) + "\n", encoding="utf-8")
-        found[system] = json.loads(kept.read_text(encoding="utf-8"))
+    found = {
+        system: _figures(home / system, records)
+        for system in given.systems
+        if _run(system, extracts, home / system, given)
+    }
     return found, records, home
 
 
