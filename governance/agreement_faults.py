@@ -61,7 +61,8 @@ def _shared_keys(document: Document) -> Iterator[Fault]:
         if doubled:
             message = f"{' and '.join(doubled)} have the same {kind.replace('_', ' ')}."
             last = held[max(shared.values())][0]
-            yield Fault(path=("keys",), message=message, at=(*last, "keys", kind))
+            rule = "D03" if kind == "signing_key" else "D01"
+            yield Fault(path=("keys",), message=message, at=(*last, "keys", kind), rule=rule)
 
 
 def _keys(document: Document) -> Iterator[Fault]:

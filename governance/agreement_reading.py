@@ -55,6 +55,7 @@ class Fault:
         place: Line and column, when the document was read from a file.
         missing: Names of the entries that are not there, if that is the fault.
         at: The entry to point at in the file, when it is not that of `path`.
+        rule: The rule that the fault breaks.
     """
 
     path: Path_
@@ -62,6 +63,7 @@ class Fault:
     place: Place | None = None
     missing: tuple[str, ...] = ()
     at: Path_ | None = None
+    rule: str = "D01"
 
     def __str__(self) -> str:
         text = f"{path_text(self.path)}: {self.message}"

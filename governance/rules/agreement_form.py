@@ -27,6 +27,8 @@ def _todos(value: Any, path: Path_) -> Iterator[Path_]:
 def d01_form(subject: AgreementSubject) -> Iterator[Finding]:
     """Schema-invalid, an unknown or a duplicate key, or a placeholder that was never filled in."""
     for fault in (*subject.faults, *subject.wanting):
+        if fault.rule != "D01":
+            continue
         yield block(
             "D01",
             f"{path_text(fault.path)}: {fault.message}",
