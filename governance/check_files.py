@@ -160,7 +160,7 @@ def _hit_findings(hits: list[Hit], where: str, owner: str) -> list[Finding]:
         Finding(
             rule=rules.get(hit.kind, "P03"),
             severity=Severity.BLOCK,
-            sentence=f"Something here looks like a {hit.kind.value}.",
+            sentence=f"Something here looks like {hit.kind.phrase}.",
             where=f"{where}: {hit.place}",
             why="UK GDPR Art 32(1)(a), pseudonymisation",
             evidence=f"{hit.cells:,} cell{'' if hit.cells == 1 else 's'}",

@@ -39,6 +39,12 @@ class Kind(Enum):
     FREE_TEXT = "free text"
     UNKEYED_HASH = "hash of an identifier made without a key"
 
+    @property
+    def phrase(self) -> str:
+        """The sort with its article, for a sentence."""
+        article = {Kind.FREE_TEXT: "", Kind.NHS_NUMBER: "an ", Kind.EMAIL: "an "}.get(self, "a ")
+        return article + self.value
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Hit:

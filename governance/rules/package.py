@@ -99,7 +99,7 @@ def _hit_faults(
 ) -> Iterator[Fault]:
     for hit in filter(wanted, _identifier_hits(package)):
         yield Fault(
-            sentence=sentence.format(kind=hit.kind.value),
+            sentence=sentence.format(kind=hit.kind.phrase),
             where=f"{package.where}: {hit.place}",
             evidence=_counted(hit.cells, "cell", "cells") if "column" in hit.place else "",
             fix=fix,
@@ -113,7 +113,7 @@ def raw_identifier(package: PackageSubject) -> Iterator[Fault]:
     yield from _hit_faults(
         package,
         lambda hit: hit.kind not in _OWN_KINDS,
-        "Something here looks like a {kind}.",
+        "Something here looks like {kind}.",
         "Do not send the file. Take the identifier out, and seal again.",
     )
 
