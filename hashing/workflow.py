@@ -15,6 +15,7 @@ from governance.agreement import Agreement, load_agreement
 from governance.agreement_check import Job, require_agreement
 from governance.check_moments import secret_facts
 from governance.exceptions import load_exceptions
+from hashing.exclusions import attested, leave_out, read_exclusions
 from hashing.extract import Extract, open_extract, read_extract, read_source
 from hashing.guess import SAMPLED_ROWS, guess_mapping
 from hashing.guess_yaml import mapping_yaml
@@ -86,9 +87,7 @@ def _job(secret: LinkageSecret) -> Job:
 
 def _secret_facts(secret: LinkageSecret) -> Mapping[str, int | str]:
     ceremony = secret.ceremony
-    return secret_facts(
-        epoch=ceremony.epoch, starts_on=ceremony.starts_on, expires_on=ceremony.expires_on
-    )
+    return secret_facts(epoch=ceremony.epoch, starts_on=ceremony.starts_on, expires_on=ceremony.expires_on)
 
 
 def report_dict(report: SealReport) -> dict[str, Any]:
@@ -111,6 +110,7 @@ def seal_extract(
     rejects: Path | None = None,
     exceptions: Sequence[Path] = (),
     exclusions: Mapping[str, int] | None = None,
+    exclude: Path | None = None,
     announce: Callable[[str], None] = lambda _name: None,
 ) -> dict[str, Any]:
     """Read, normalise and seal an extract; write the package and the crosswalk.
@@ -128,6 +128,7 @@ def seal_extract(
         as_of: Last day of the window; the day of the extract's latest contact when None.
         rejects: CSV file to write for rows that cannot be used, by row number and reason.
         exclusions: Kind of exclusion -> people left out of the extract before sealing, attested (rule P12).
+        exclude: File of people to leave out now, with the kind of each; they are counted and attested as well.
         exceptions: Signed exceptions to rules.
         announce: Told what is being done.
 
@@ -150,15 +151,19 @@ def seal_extract(
     mapping = _mapping_of(mapping_file, identity.party)
     read = open_extract(extract, agency=identity.party, mapping=mapping)
     announce("reading and normalising")
-    subjects = shuffle(
-        collapse_stream(
-            read,
-            today=now.date(),
-            mapping=mapping,
-            standards=agreement.standards,
-            match_fields=agreement.match_fields,
-        )
+    collapsed = collapse_stream(
+        read,
+        today=now.date(),
+        mapping=mapping,
+        standards=agreement.standards,
+        match_fields=agreement.match_fields,
     )
+    left_out = None
+    if exclude is not None:
+        kinds = [entry.kind for entry in agreement.exclusions]
+        collapsed, left_out = leave_out(collapsed, read_exclusions(exclude, kinds))
+        exclusions = attested(kinds, left_out, exclusions or {})
+    subjects = shuffle(collapsed)
     seal_id = secrets.token_hex(16)
     announce("sealing")
     unit = agreement.unit_keys
@@ -192,7 +197,8 @@ def seal_extract(
             exclusions=exclusions,
             progress=lambda done, total: announce(f"sealing, pass {done} of {total}"),
         )
-    return {**report_dict(report), "source": read.source, "read_as": read.read_as}
+    told = {} if left_out is None else {"left_out": asdict(left_out)}
+    return {**report_dict(report), "source": read.source, "read_as": read.read_as, **told}
 
 
 def rehearse_seal(

@@ -21,7 +21,7 @@ from typing import Any
 import click
 
 from governance.agreement_reading import read_document
-from governance.audit.entry import Artefact, Event
+from governance.audit.entry import WITHHOLD, Artefact, Event
 from governance.audit.log import AuditLog
 from schemas.canonical import digest
 from schemas.errors import AuditIncomplete, TallystickError
@@ -75,6 +75,29 @@ def note(
         access.counts.update(counts or {})
         access.files.extend(files)
         access.artefacts.extend(artefacts)
+
+
+def note_withheld(left_out: Mapping[str, Any] | None) -> None:
+    """Record the decision not to share people (rule R04); without a log, or anybody left out, nothing happens.
+
+    Args:
+        left_out: `people`, and `by_kind` with the count of each reason; `unstated` is one without.
+    """
+    access = _current.get()
+    if access is None or left_out is None or not left_out["people"]:
+        return
+    kinds = left_out["by_kind"]
+    stated = sorted(set(kinds) - {"unstated"})
+    access.log.append(
+        replace(
+            access.event,
+            action=WITHHOLD,
+            reason=f"Left out before sealing: {', '.join(stated)}." if stated else "",
+            of=access.number,
+            counts={**kinds, "subjects": left_out["people"]},
+        ),
+        now=datetime.now(UTC),
+    )
 
 
 def current() -> Access | None:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from governance.audit.access import audited, note
+from governance.audit.access import audited, note, note_withheld
 from governance.commands.check import exception_option
 from hashing.commands.options import agency_options, query_options, rejects_option, show_profile, source_of
 from schemas.terminal import DAY, FILE, announcing, emit, json_option, out_option, passphrase
@@ -38,6 +38,11 @@ def _counts(excluded: tuple[str, ...]) -> dict[str, int] | None:
 @click.option(
     "--excluded", multiple=True, help="KIND=COUNT: people you left out of the extract, as agreed (repeat)."
 )
+@click.option(
+    "--exclude",
+    type=FILE,
+    help="CSV file (ref, reason) of people to leave out, counted by reason; it stays with you.",
+)
 @rejects_option
 @exception_option
 @click.option("--dry-run", is_flag=True, help="Make nothing, need no passphrase: report on the extract only.")
@@ -57,6 +62,7 @@ def seal(
     crosswalk: Path,
     as_of: datetime | None,
     excluded: tuple[str, ...],
+    exclude: Path | None,
     rejects: Path | None,
     exception_files: tuple[Path, ...],
     dry_run: bool,
@@ -69,7 +75,7 @@ def seal(
                   --secret police.secret --run 2026-11 --out police.tally --crosswalk police.crosswalk
 
     With --dry-run at its end, the same call makes nothing and reports on the quality of the extract. When the
-    agreement names exclusions, say of each how many people you left out: --excluded protected_address=3.
+    agreement names exclusions, let --exclude leave them out, or say how many you left out: --excluded objection=3.
     """
     from governance.summary import seal_text
     from hashing.ceremony import load_secret
@@ -106,14 +112,21 @@ def seal(
             rejects=rejects,
             exceptions=exception_files,
             exclusions=_counts(excluded),
+            exclude=exclude,
             announce=announce,
         )
     note(counts={"rows": report["quality"]["rows"], "subjects": report["quality"]["subjects"]})
+    note_withheld(report.get("left_out"))
     if as_json:
         emit(report)
     else:
         click.echo(f"{report['source']}: read as {report['read_as']}.")
         click.echo(seal_text(report))
+        if left := report.get("left_out"):
+            click.echo(
+                f"Left out before sealing: {left['people']:,} people. References of the file that the extract does not "
+                f"have: {left['not_found']:,}."
+            )
         click.echo(f"\nSend {out} to the linkage unit. Keep {crosswalk}: you need it to open the return.")
 
 
