@@ -106,6 +106,10 @@ def recode(source: Coded, mapped: pa.StringArray) -> Coded:
     return Coded(codes=codes.astype(np.int32, copy=False), values=target.values)
 
 
+_LARGEST_KEY = 1 << 62
+"""Tuples of codes are written as one number while it stays below this."""
+
+
 def factorize(keys: NDArray[np.int64]) -> tuple[NDArray[np.int64], int]:
     """Return dense codes of `keys` in order of first appearance, and how many distinct ones there are."""
     encoded = pa.array(keys).dictionary_encode()
@@ -114,9 +118,12 @@ def factorize(keys: NDArray[np.int64]) -> tuple[NDArray[np.int64], int]:
 
 def combine(columns: Sequence[NDArray[np.int32] | NDArray[np.int64]]) -> tuple[NDArray[np.int64], int]:
     """Return dense codes of the tuples made of `columns` (missing counts as a value), and their number."""
-    keys = columns[0].astype(np.int64)
-    keys, size = factorize(keys)
+    keys = columns[0].astype(np.int64) + 1
+    size = int(keys.max(initial=0)) + 1
     for column in columns[1:]:
         span = int(column.max(initial=-1)) + 2
-        keys, size = factorize(keys * span + (column.astype(np.int64) + 1))
-    return keys, size
+        if size * span >= _LARGEST_KEY:
+            keys, size = factorize(keys)
+        keys = keys * span + (column.astype(np.int64) + 1)
+        size *= span
+    return factorize(keys)

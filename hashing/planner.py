@@ -1,16 +1,16 @@
 """Choose the blocking passes: the most true pairs found for the least that the sealed files show.
 
-For each candidate pass two numbers count: λ, the expected non-matching candidate pairs a record (from value counts,
-`hashing.counts`), and which true pairs it would find. True pairs are simulated: a sample of the agencies' own
-versions is paired with copies that carry typical errors and another record's gaps, and both are derived by the real
-code. Passes are taken greedily by expected recall gained per unit of λ, under the budget d = 2 Σλ. Nothing but counts
-leaves this module.
+For each candidate pass two numbers count: λ, the expected non-matching candidate pairs a record (counted from the
+agencies' own values, `hashing.counts`), and which true pairs it would find. True pairs are the likely ones of a pilot
+on the plain records at hand (`hashing.pilot`) and, where those are few, simulated ones: versions paired with copies
+that carry typical errors and another record's gaps. Passes are taken greedily by expected recall gained per unit of λ,
+under the budget d = 2 Σλ. Nothing but counts leaves this module.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from itertools import product
 
 import numpy as np
@@ -18,15 +18,19 @@ from numpy.typing import NDArray
 
 from governance.agreement import Budget
 from hashing.coding import Column
-from hashing.counts import PairCounter, independent_rows, stranger_pairs
-from hashing.derive import derive
+from hashing.counts import chance_pairs, independent_rows, stranger_pairs
+from hashing.derive import derive, with_rarity
+from hashing.likeness import PairModel, model_of
+from hashing.pairs import PairCounter
 from hashing.perturb import ERRORS, perturb
+from hashing.pilot import run_pilot
 from hashing.subjects import Subjects
 from schemas.scheme import Pass, parse_pass
 
+_KINDS = ("canonical", "phonetic", "letters", "consonants", "first3", "last3", "initial")
 _DATES = ("", "dob", "dob.swap", "dob.month_year", "dob.day_year", "dob.day_month", "dob.year")
-_FORENAMES = ("", *(f"forename.{kind}" for kind in ("canonical", "phonetic", "first3", "last3", "initial")))
-_SURNAMES = ("", *(f"surname.{kind}" for kind in ("canonical", "phonetic", "first3", "last3", "initial")))
+_FORENAMES = ("", *(f"forename.{kind}" for kind in _KINDS))
+_SURNAMES = ("", *(f"surname.{kind}" for kind in _KINDS))
 _NAMES = (*product(_FORENAMES, _SURNAMES), ("name_set", ""))
 _PLACES = (
     "",
@@ -54,15 +58,14 @@ def candidates() -> list[Pass]:
     return sorted(found, key=lambda blocking: len(blocking.parts))
 
 
-AIM = 0.75
-"""Share of the budget that planning uses; the rest is room for what counts of unrelated records do not show
-(families at one address agree on more than independence says)."""
+AIM = 0.95
+"""Share of the budget that a plan uses. The rest is room: λ is counted on samples of the agencies' own records."""
 
-SAFE = 0.95
-"""Share of the budget that a finished plan may use on the records it was made for."""
-
-SAMPLE = 6000
+SIMULATED = 6000
 """Simulated true pairs."""
+
+SIMULATED_WEIGHT = 300.0
+"""Likely pairs of the pilot that all simulated ones together weigh as much as."""
 
 MOST_PASSES = 30
 """Most passes of a plan: about 70 bytes of tokens a version each."""
@@ -70,20 +73,13 @@ MOST_PASSES = 30
 SMALLEST_GAIN = 5e-5
 """A pass must add at least this much expected recall."""
 
-DOUBT = 0.35
-"""Chance that a pass misses a pair which the simulation says it finds: real errors are not quite the simulated
-ones, and they come together. It makes a pair that several passes find worth more than one that hangs by a thread."""
+DOUBT = 0.2
+"""Chance that a pass misses a pair like one that it finds: the pairs of a plan are not those of the run. It makes a
+pair that several passes find worth more than one that hangs by a thread."""
 
-COUNTED = 15_000
-"""Most versions that planning counts: enough to tell a λ of 0.05 at a million records, and quick."""
-
-_PASS_COSTS = (1e-4, 5e-4, 2e-3, 5e-3)
+_PASS_COSTS = (2e-4, 1e-3, 3e-3)
 """Every pass costs tokens, so even one in which no unrelated records meet is not free. What a pass is worth in λ
 depends on whether passes or λ run out first, so planning tries these and keeps the best plan."""
-
-_HARMLESS = 1e-6
-"""A pass in which unrelated records meet no more often than this (λ) is as good as free: a stricter one with the
-same parts and more finds less at the same price."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -94,7 +90,7 @@ class PlannedPass:
         name: The pass.
         lambda_: Expected non-matching candidate pairs a record.
         gain: Expected recall that it adds (`DOUBT` considered).
-        recall: Share of simulated true pairs found by it and the passes chosen before it.
+        recall: Share of the tried true pairs found by it and the passes chosen before it.
     """
 
     name: str
@@ -110,71 +106,111 @@ class Plan:
     Attributes:
         passes: Chosen passes.
         d: 2 Σλ.
+        pilot_pairs: Likely pairs of the records at hand that the plan was tried on.
     """
 
     passes: tuple[PlannedPass, ...]
     d: float
+    pilot_pairs: int = 0
 
 
-def _counters(
-    subjects: Sequence[Subjects], random: np.random.Generator, *, limit: int | None = None
-) -> list[PairCounter]:
-    sizes = np.array([len(each.version_subject) for each in subjects])
-    share = 1.0 if limit is None else min(1.0, limit / max(int(sizes.sum()), 1))
-    counters = []
-    for each in subjects:
-        derived = derive(each)
-        rows = independent_rows(derived, each.version_subject)
-        if share < 1:
-            rows = random.choice(rows, size=max(int(len(rows) * share), min(len(rows), 1000)), replace=False)
-        counters.append(PairCounter({name: coded.take(rows) for name, coded in derived.items()}))
-    return counters
+class _Counters:
+    """Counters of all agencies over at most so many rows of each."""
+
+    def __init__(self, made: Sequence[tuple[PairCounter, PairModel]], *, crowded_cell: int) -> None:
+        self._made = made
+        self._pairs = max(sum(counter.pairs for counter, _ in made), 1)
+        self._crowded_cell = crowded_cell
+
+    def chance(self, blocking: Pass) -> float:
+        """Return the share of pairs of unrelated records that would meet if the parts were independent."""
+        return sum(chance_pairs(counter, blocking.parts) for counter, _ in self._made) / self._pairs
+
+    def strangers(self, blocking: Pass) -> float:
+        """Return the share of pairs of unrelated records that meet in the pass."""
+        met = (
+            stranger_pairs(counter, blocking, model, crowded_cell=self._crowded_cell)
+            for counter, model in self._made
+        )
+        return sum(met) / self._pairs
 
 
-def affordable_passes(
-    counters: Sequence[PairCounter], *, population: int, largest: float, crowded_cell: int
-) -> dict[Pass, float]:
-    """Return the candidate passes whose λ is within bounds, with their λ, but for those that others make useless.
+class StrangerCounts:
+    """Counts how many unrelated records meet in a pass, agency by agency.
 
     Args:
-        counters: Value counts of each agency.
-        population: Subjects of all agencies.
-        largest: Largest λ.
+        subjects: Each agency's subjects.
+        population: Subjects of all agencies together in a run.
         crowded_cell: Larger cells of one agency do not take part.
     """
-    pairs = max(sum(counter.pairs for counter in counters), 1)
-    kept: dict[Pass, float] = {}
-    free: list[frozenset[str]] = []
-    for blocking in candidates():
-        parts = frozenset(blocking.parts)
-        if any(other < parts for other in free):
-            continue
-        met = sum(stranger_pairs(counter, blocking, crowded_cell=crowded_cell) for counter in counters)
-        lambda_ = met / pairs * max(population - 1, 0) / 2
-        if lambda_ <= largest:
-            kept[blocking] = lambda_
-        if lambda_ <= _HARMLESS:
-            free.append(parts)
-    return kept
+
+    def __init__(self, subjects: Sequence[Subjects], *, population: int, crowded_cell: int) -> None:
+        whole, sample = [], []
+        for each in subjects:
+            derived = with_rarity(derive(each))
+            rows = independent_rows(derived, each.version_subject)
+            counter = PairCounter({name: column.take(rows) for name, column in derived.items()})
+            model = model_of(counter)
+            whole.append((counter, model))
+            # Rows are in random order, so the first ones are a random sample.
+            few = {name: column.take(rows[:SAMPLED_ROWS]) for name, column in derived.items()}
+            sample.append((PairCounter(few), model))
+        self._whole = _Counters(whole, crowded_cell=crowded_cell)
+        self._sample = _Counters(sample, crowded_cell=crowded_cell)
+        self._scale = max(population - 1, 0) / 2
+
+    def bound(self, blocking: Pass) -> float:
+        """Return the λ that the pass would have if its parts were independent: a lower bound, and quick."""
+        return self._whole.chance(blocking) * self._scale
+
+    def estimates(self, blocking: Pass) -> Iterator[float]:
+        """Yield λ of the pass: first from a sample of the records, then from all that are counted."""
+        yield max(self._sample.strangers(blocking) * self._scale, self.bound(blocking))
+        yield self._whole.strangers(blocking) * self._scale
+
+
+SAMPLED_ROWS = 12_000
+"""Records of an agency that λ of a candidate is first judged by."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Trial:
+    """True pairs that passes are tried on.
+
+    Attributes:
+        hits: Shape (candidates, pairs), float32: 1 where the candidate finds the pair.
+        weight: Shape (pairs,): what each pair counts.
+        pilot_pairs: How many of them are likely pairs of real records.
+    """
+
+    hits: NDArray[np.float32]
+    weight: NDArray[np.float64]
+    pilot_pairs: int
+
+
+def _hits(
+    equal: Callable[[str], NDArray[np.bool_]], passes: Sequence[Pass], pairs: int
+) -> NDArray[np.float32]:
+    known: dict[str, NDArray[np.bool_]] = {}
+    hits = np.empty((len(passes), pairs), dtype=np.float32)
+    for place, blocking in enumerate(passes):
+        found = np.ones(pairs, dtype=bool)
+        for part in blocking.parts:
+            if part not in known:
+                known[part] = equal(part)
+            found &= known[part]
+        hits[place] = found
+    return hits
 
 
 def simulated_hits(
     subjects: Sequence[Subjects], passes: Sequence[Pass], *, random: np.random.Generator
-) -> NDArray[np.bool_]:
-    """Return, shape (pairs, passes), which simulated true pairs each pass finds."""
-    original, copied = perturb(subjects, sample=SAMPLE, errors=ERRORS, random=random)
+) -> NDArray[np.float32]:
+    """Return, shape (passes, pairs), which simulated true pairs each pass finds."""
+    original, copied = perturb(subjects, sample=SIMULATED, errors=ERRORS, random=random)
     left, right = derive(original), derive(copied)
     rows = len(original.version_subject)
-    hits = np.zeros((rows, len(passes)), dtype=bool)
-    equal: dict[str, NDArray[np.bool_]] = {}
-    for place, blocking in enumerate(passes):
-        found = np.ones(rows, dtype=bool)
-        for part in blocking.parts:
-            if part not in equal:
-                equal[part] = _equal(left.get(part), right.get(part), rows)
-            found &= equal[part]
-        hits[:, place] = found
-    return hits
+    return _hits(lambda part: _equal(left.get(part), right.get(part), rows), passes, rows)
 
 
 def _equal(left: Column | None, right: Column | None, rows: int) -> NDArray[np.bool_]:
@@ -182,77 +218,121 @@ def _equal(left: Column | None, right: Column | None, rows: int) -> NDArray[np.b
         return np.zeros(rows, dtype=bool)
     index = {text: code for code, text in enumerate(left.values.to_pylist())}
     mapped = np.array([index.get(text, -2) for text in right.values.to_pylist()] + [-2], dtype=np.int64)
-    equal: NDArray[np.bool_] = (left.codes >= 0) & (
-        left.codes == np.where(right.codes >= 0, mapped[right.codes], -2)
-    )
+    codes = left.codes
+    equal: NDArray[np.bool_] = (codes >= 0) & (codes == mapped[right.codes])
     return equal
 
 
-def _greedy(
-    weights: NDArray[np.float64], lambdas: NDArray[np.float64], *, limit: float, cost: float
-) -> tuple[list[int], list[float], float]:
-    """Choose passes by expected recall gained per unit of λ and cost; return them, their gains and what is found."""
-    missed = np.ones(len(weights))  # chance that each pair is still not found
-    allowed = np.ones(len(lambdas), dtype=bool)
-    spent = 0.0
-    chosen: list[int] = []
-    gained: list[float] = []
-    while len(chosen) < MOST_PASSES:
-        gains = (1 - DOUBT) * (missed @ weights) / len(weights)
-        affordable = allowed & (spent + lambdas <= limit) & (gains >= SMALLEST_GAIN)
-        if not affordable.any():
-            break
-        best = int(np.argmax(np.where(affordable, gains / (lambdas + cost), -1.0)))
-        missed[weights[:, best] > 0] *= DOUBT
-        allowed[best] = False
-        spent += float(lambdas[best])
-        chosen.append(best)
-        gained.append(float(gains[best]))
-    return chosen, gained, float(1 - missed.mean())
+def try_passes(subjects: Sequence[Subjects], passes: Sequence[Pass], *, random: np.random.Generator) -> Trial:
+    """Try `passes` on the likely pairs of a pilot and on simulated ones."""
+    simulated = simulated_hits(subjects, passes, random=random)
+    pilot = run_pilot(subjects, random=random)
+    counter = PairCounter(pilot.derived)
+    real = _hits(lambda part: counter.agree([part], pilot.pairs), passes, len(pilot.pairs))
+    share = SIMULATED_WEIGHT / simulated.shape[1]
+    return Trial(
+        hits=np.concatenate([real, simulated], axis=1),
+        weight=np.concatenate([pilot.weight, np.full(simulated.shape[1], share)]),
+        pilot_pairs=len(pilot.pairs),
+    )
 
 
-def choose(
-    names: Sequence[str], hits: NDArray[np.bool_], lambdas: Sequence[float], *, budget: Budget
-) -> Plan:
-    """Choose passes under the budget.
+class Lambdas:
+    """λ of candidates, known ever better: a lower bound, then estimates, the last of which is kept.
 
     Args:
-        names: Candidate passes.
-        hits: Shape (pairs, candidates): which simulated true pairs each finds.
-        lambdas: λ of each candidate.
+        bounds: A lower bound of each candidate's λ.
+        estimates: Gives the estimates of candidate number n, from the quickest to the best.
+    """
+
+    def __init__(self, bounds: Sequence[float], estimates: Callable[[int], Iterator[float]]) -> None:
+        self.known = np.array(bounds, dtype=np.float64)
+        self._estimates = estimates
+        self._open: dict[int, Iterator[float] | None] = {}
+
+    def settle(self, place: int) -> bool:
+        """Return whether the best estimate of candidate `place` is known; if not, make a better one."""
+        if place not in self._open:
+            self._open[place] = self._estimates(place)
+        estimates = self._open[place]
+        if estimates is None:
+            return True
+        better = next(estimates, None)
+        if better is None:
+            self._open[place] = None
+            return True
+        self.known[place] = better
+        return False
+
+
+def _greedy(
+    trial: Trial, lambdas: Lambdas, *, budget: Budget, cost: float
+) -> tuple[list[int], list[float], float]:
+    """Choose passes by expected recall gained per unit of λ and cost; return them, their gains and what is found.
+
+    λ is counted only for the candidate that looks best with what is known so far, and a candidate is chosen only by its
+    count over all records: one that a sample flatters loses its place.
+    """
+    missed = np.ones(trial.hits.shape[1])  # chance that each pair is still not found
+    total = trial.weight.sum()
+    allowed = np.ones(len(trial.hits), dtype=bool)
+    spent, most = 0.0, AIM * budget.d / 2
+    chosen: list[int] = []
+    gained: list[float] = []
+    gains = (1 - DOUBT) * (trial.hits @ (missed * trial.weight).astype(np.float32)) / total
+    while len(chosen) < MOST_PASSES:
+        known = lambdas.known
+        affordable = allowed & (spent + known <= most) & (known <= AIM * budget.lambda_)
+        affordable &= gains >= SMALLEST_GAIN
+        if not affordable.any():
+            break
+        best = int(np.argmax(np.where(affordable, gains / (known + cost), -1.0)))
+        if not lambdas.settle(best):
+            continue
+        missed[trial.hits[best] > 0] *= DOUBT
+        allowed[best] = False
+        spent += float(known[best])
+        chosen.append(best)
+        gained.append(float(gains[best]))
+        gains = (1 - DOUBT) * (trial.hits @ (missed * trial.weight).astype(np.float32)) / total
+    return chosen, gained, float(1 - (missed * trial.weight).sum() / total)
+
+
+def choose(passes: Sequence[Pass], trial: Trial, lambdas: Lambdas, *, budget: Budget) -> Plan:
+    """Choose among `passes` under the budget.
+
+    Args:
+        passes: Candidate passes.
+        trial: Which true pairs each finds.
+        lambdas: λ of each.
         budget: Largest d and λ.
     """
-    weights, costs = hits.astype(np.float64), np.asarray(lambdas, dtype=np.float64)
-    plans = [_greedy(weights, costs, limit=AIM * budget.d / 2, cost=cost) for cost in _PASS_COSTS]
+    plans = [_greedy(trial, lambdas, budget=budget, cost=cost) for cost in _PASS_COSTS]
     chosen, gained, _ = max(plans, key=lambda plan: plan[2])
-    found = np.zeros(len(hits), dtype=bool)
-    passes = []
+    found = np.zeros(trial.hits.shape[1], dtype=bool)
+    planned = []
     for index, gain in zip(chosen, gained, strict=True):
-        found |= hits[:, index]
-        passes.append(
-            PlannedPass(name=names[index], lambda_=float(costs[index]), gain=gain, recall=float(found.mean()))
+        found |= trial.hits[index] > 0
+        planned.append(
+            PlannedPass(
+                name=passes[index].name,
+                lambda_=float(lambdas.known[index]),
+                gain=gain,
+                recall=float(trial.weight[found].sum() / trial.weight.sum()),
+            )
         )
-    return Plan(passes=tuple(passes), d=2 * sum(planned.lambda_ for planned in passes))
-
-
-def _within_budget(
-    plan: Plan, counters: Sequence[PairCounter], population: int, budget: Budget, crowded_cell: int
-) -> Plan:
-    """Count the chosen passes on all records, and give up those that a sample made look better than they are."""
-    pairs = max(sum(counter.pairs for counter in counters), 1)
-    counted = []
-    for planned in plan.passes:
-        blocking = parse_pass(planned.name)
-        met = sum(stranger_pairs(counter, blocking, crowded_cell=crowded_cell) for counter in counters)
-        counted.append(replace(planned, lambda_=met / pairs * max(population - 1, 0) / 2))
-    kept = [planned for planned in counted if planned.lambda_ <= budget.lambda_]
-    while kept and 2 * sum(planned.lambda_ for planned in kept) > SAFE * budget.d:
-        kept.remove(min(kept, key=lambda planned: planned.gain / max(planned.lambda_, _HARMLESS)))
-    return Plan(passes=tuple(kept), d=2 * sum(planned.lambda_ for planned in kept))
+    return Plan(
+        passes=tuple(planned), d=2 * sum(each.lambda_ for each in planned), pilot_pairs=trial.pilot_pairs
+    )
 
 
 def plan_passes(
-    subjects: Sequence[Subjects], *, budget: Budget, crowded_cell: int = 20, seed: int = 1
+    subjects: Sequence[Subjects],
+    *,
+    budget: Budget,
+    crowded_cell: int = 20,
+    seed: int = 1,
+    population: int | None = None,
 ) -> Plan:
     """Plan the passes for these extracts together.
 
@@ -260,16 +340,17 @@ def plan_passes(
         subjects: Each agency's subjects.
         budget: Privacy budget.
         crowded_cell: Largest cell of one agency that takes part in a pass.
-        seed: Seed of the simulated errors; the plan is a function of data and seed.
+        seed: Seed of samples and simulated errors; the plan is a function of data and seed.
+        population: Subjects of all agencies in a run; those of `subjects` unless told.
     """
-    population = sum(each.count for each in subjects)
+    size = population if population is not None else sum(each.count for each in subjects)
     random = np.random.default_rng(seed)
-    kept = affordable_passes(
-        _counters(subjects, random, limit=COUNTED),
-        population=population,
-        largest=AIM * budget.lambda_,
-        crowded_cell=crowded_cell,
-    )
-    hits = simulated_hits(subjects, list(kept), random=random)
-    plan = choose([blocking.name for blocking in kept], hits, list(kept.values()), budget=budget)
-    return _within_budget(plan, _counters(subjects, random), population, budget, crowded_cell)
+    counts = StrangerCounts(subjects, population=size, crowded_cell=crowded_cell)
+    bounds = {blocking: counts.bound(blocking) for blocking in candidates()}
+    passes = [blocking for blocking, bound in bounds.items() if bound <= AIM * budget.lambda_]
+    trial = try_passes(subjects, passes, random=random)
+    useful = np.flatnonzero(trial.hits.any(axis=1))
+    passes = [passes[place] for place in useful]
+    trial = Trial(hits=trial.hits[useful], weight=trial.weight, pilot_pairs=trial.pilot_pairs)
+    lambdas = Lambdas([bounds[blocking] for blocking in passes], lambda n: counts.estimates(passes[n]))
+    return choose(passes, trial, lambdas, budget=budget)

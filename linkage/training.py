@@ -21,15 +21,13 @@ from numpy.typing import NDArray
 from linkage.comparing import PATTERN_BITS
 from linkage.model import Parameters, level_names
 from schemas.errors import UntrainedLevel
+from schemas.rates import family_ratios, u_probabilities
 from schemas.scheme import COMPARISONS, DERIVED, FAMILY_LEVELS, Comparison, Pass
 
 Floats = NDArray[np.float64]
 
 PRIOR_WEIGHT = 20.0
 """Pairs that the m priors count for: enough to keep an unseen level from 0, too few to outweigh data."""
-
-SMALLEST_U = 1e-8
-"""No level is believed to be rarer by chance than this, whatever the counts say."""
 
 _ITERATIONS = 200
 _CONVERGED = 1e-6
@@ -84,26 +82,22 @@ class Trained:
 def pool_u(counted: Sequence[Mapping[str, Any]]) -> dict[str, dict[str, float]]:
     """Pool the level counts that the agencies shipped into u probabilities ("federated u").
 
-    u of a level = agreeing pairs of unrelated records / comparable pairs, summed over agencies. A level that no
-    agency saw gets half a pair.
+    u of a level = agreeing pairs of unrelated records / comparable pairs, summed over agencies; see
+    `schemas.rates.u_probabilities`.
     """
-    pooled: dict[str, dict[str, float]] = {}
+    return u_probabilities(_summed(counted))
+
+
+def _summed(counted: Sequence[Mapping[str, Any]]) -> dict[str, dict[str, float]]:
+    """Add up the level counts of all agencies."""
+    summed: dict[str, dict[str, float]] = {}
     for comparison in COMPARISONS:
-        totals: dict[str, float] = {}
+        totals = dict.fromkeys(("comparable", *(level.name for level in comparison.levels)), 0.0)
         for entry in counted:
             for level, pairs in entry["levels"][comparison.name].items():
-                totals[level] = totals.get(level, 0.0) + float(pairs)
-        comparable = max(totals.pop("comparable", 0.0), 1.0)
-        fixed = dict(comparison.fixed_u)
-        u = {
-            level.name: fixed.get(level.name, max(totals.get(level.name, 0.0), 0.5) / comparable)
-            for level in comparison.levels
-        }
-        u = {name: min(max(value, SMALLEST_U), 0.9) for name, value in u.items()}
-        u["else"] = max(1.0 - sum(u.values()), 1e-3)
-        scale = sum(u.values())
-        pooled[comparison.name] = {name: value / scale for name, value in u.items()}
-    return pooled
+                totals[level] += float(pairs)
+        summed[comparison.name] = totals
+    return summed
 
 
 def pool_family(
@@ -111,22 +105,12 @@ def pool_family(
 ) -> dict[str, float]:
     """Return, by family level, how many times more often unrelated people are at it than single rates say.
 
-    The joint rate that the agencies counted, over the product of the rates of the single levels; at least 1.
+    See `schemas.rates.family_ratios`.
     """
-    pairs = max(sum(float(entry["pairs"]) for entry in counted), 1.0)
-
-    def comparable(name: str) -> float:
-        return max(sum(float(entry["levels"][name]["comparable"]) for entry in counted) / pairs, 1e-9)
-
-    ratios = {}
-    for level in FAMILY_LEVELS:
-        # Half a pair for a level that no agency saw, so that it is not taken for impossible.
-        joint = max(sum(float(entry["family"][level.name]) for entry in counted), 0.5)
-        born = u["dob"]["exact"] if level.twin else 1 - u["dob"]["exact"]
-        single = u["surname"][level.surname] * u["location"][level.location] * born
-        held = comparable("surname") * comparable("location") * (comparable("dob") if level.twin else 1.0)
-        ratios[level.name] = max(joint / (pairs * held * single), 1.0)
-    return ratios
+    family = {
+        level.name: sum(float(entry["family"][level.name]) for entry in counted) for level in FAMILY_LEVELS
+    }
+    return family_ratios(family, _summed(counted), u, pairs=sum(float(entry["pairs"]) for entry in counted))
 
 
 def prior_m() -> dict[str, dict[str, float]]:

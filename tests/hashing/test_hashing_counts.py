@@ -13,18 +13,13 @@ from hypothesis import strategies as st
 from sealing_builders import LIMITS, person, subjects_of
 
 from hashing import counts as counting
+from hashing import pairs as pairing
 from hashing.coding import Coded, Column, combine, encode, factorize, recode
-from hashing.counts import (
-    PairCounter,
-    counts_of,
-    family_pairs,
-    independent_rows,
-    level_pairs,
-    pass_pairs,
-    stranger_pairs,
-)
+from hashing.counts import chance_pairs, counts_of, independent_rows, stranger_pairs
 from hashing.derive import derive, with_rarity
+from hashing.likeness import levels_of, model_of
 from hashing.mapping import AgencyMapping
+from hashing.pairs import PairCounter, family_pairs, level_pairs
 from schemas.scheme import COMPARISONS, FAMILY_LEVELS, Comparison, Term, parse_pass
 
 people = st.lists(st.tuples(*(st.integers(0, limit) for limit in LIMITS)), min_size=2, max_size=20)
@@ -146,19 +141,80 @@ def test_families_equal_a_loop_over_all_pairs(choices: list[tuple[int, ...]]) ->
 
 @few
 @given(
-    people, st.sampled_from(["dob+surname", "postcode.district+sex", "name_set+dob.year"]), st.integers(1, 6)
+    people, st.sampled_from(["dob+surname", "postcode.district+sex", "name_set+dob.year"]), st.integers(2, 6)
 )
-def test_pass_pairs_equal_a_loop(choices: list[tuple[int, ...]], text: str, crowded: int) -> None:
-    """Pairs that meet in a pass without its crowded cells, or what independence expects if that is more."""
+def test_strangers_of_a_pass_equal_a_loop(choices: list[tuple[int, ...]], text: str, crowded: int) -> None:
+    """Of the pairs that meet in a pass, crowded cells left out, the sum of 1 - P(one person); or chance if more."""
     derived, owners = derived_of(choices)
     texts = texts_of(derived)
-    parts = parse_pass(text).parts
+    blocking = parse_pass(text)
     rows = range(len(owners))
-    size = {a: sum(agrees(texts, parts, a, b) for b in rows) for a in rows}
-    met = sum(agrees(texts, parts, a, b) and size[a] <= crowded for a, b in combinations(rows, 2))
+    size = {a: sum(agrees(texts, blocking.parts, a, b) for b in rows) for a in rows}
+    met = [
+        (a, b) for a, b in combinations(rows, 2) if agrees(texts, blocking.parts, a, b) and size[a] <= crowded
+    ]
     counter = PairCounter(derived)
-    chance = counter.pairs * np.prod([counter.rate(part) for part in parts])
-    assert pass_pairs(counter, parts, crowded_cell=crowded) == pytest.approx(max(met, chance))
+    model = model_of(counter)
+    pairs = np.array(met, dtype=np.int64).reshape(-1, 2)
+    strangers = float((1 - model.posterior(levels_of(counter, pairs))).sum())
+    chance = chance_pairs(counter, blocking.parts)
+    assert chance == pytest.approx(counter.pairs * np.prod([counter.rate(part) for part in blocking.parts]))
+    expected = max(strangers, chance)
+    assert stranger_pairs(counter, blocking, model, crowded_cell=crowded) == pytest.approx(expected)
+
+
+@few
+@given(people)
+def test_levels_of_pairs_equal_those_of_texts(choices: list[tuple[int, ...]]) -> None:
+    """The level of a listed pair is the first one that its texts reach; null where one side has nothing."""
+    derived, owners = derived_of(choices)
+    texts = texts_of(derived)
+    pairs = np.array(list(combinations(range(len(owners)), 2)), dtype=np.int64).reshape(-1, 2)
+    found = levels_of(PairCounter(derived), pairs)
+    for place, comparison in enumerate(COMPARISONS):
+        names = [level.name for level in comparison.levels]
+        for row, (a, b) in enumerate(pairs.tolist()):
+            held = any(
+                name in texts and texts[name][a] is not None and texts[name][b] is not None
+                for name in comparison.presence
+            )
+            at = level_of(texts, [(level.name, level.terms) for level in comparison.levels], a, b)
+            expected = -1 if not held else len(names) if at == "else" else names.index(at)
+            assert found.comparisons[row, place] == expected, comparison.name
+
+
+def test_model_tells_a_duplicate_from_a_relative() -> None:
+    """Two records alike in all but a letter are likely one person; brothers of one home are not."""
+    rows = [
+        {
+            "ref": str(n),
+            "forename": "AEIOU"[n % 5]
+            + "BCDFGHJ"[n % 7]
+            + "AEIO"[n % 4]
+            + "LMNRST"[n % 6]
+            + "AEIU"[n // 7 % 4],
+            "surname": "KLMNPRST"[n % 8] + "AEI"[n % 3] + "BDGMN"[n % 5] + "SON",
+            "dob": f"{1950 + n % 60}-0{1 + n % 9}-{10 + n % 19}",
+            "postcode": f"LS{1 + n % 9} {n % 10}AB",
+            "uprn": str(10007700000 + n),
+        }
+        for n in range(300)
+    ]
+    one = {
+        "forename": "SIOBHAN",
+        "surname": "QUILL",
+        "dob": "1990-03-04",
+        "postcode": "LS6 3AB",
+        "uprn": "10007712345",
+    }
+    brother = one | {"forename": "PATRICK", "dob": "1987-11-19"}
+    rows += [{"ref": "a", **one}, {"ref": "b", **one, "forename": "SIOBHANE"}, {"ref": "c", **brother}]
+    derived = with_rarity(derive(subjects_of(rows)))
+    counter = PairCounter(derived)
+    model = model_of(PairCounter({name: column.take(np.arange(300)) for name, column in derived.items()}))
+    same, kin = model.posterior(levels_of(counter, np.array([[300, 301], [300, 302]])))
+    assert same > 0.9
+    assert kin < 0.1
 
 
 @few
@@ -201,15 +257,16 @@ def test_no_term_agrees_in_a_field_that_is_not_held() -> None:
     counter = PairCounter(derived)
     nhs = next(comparison for comparison in COMPARISONS if comparison.name == "nhs_number")
     assert set(level_pairs(counter, nhs).values()) == {0}
-    assert pass_pairs(counter, ("nhs_number.exact",), crowded_cell=9) == 0
+    blocking = parse_pass("nhs_number")
+    assert stranger_pairs(counter, blocking, model_of(counter), crowded_cell=9) == 0
     assert family_pairs(counter) == dict.fromkeys((level.name for level in FAMILY_LEVELS), 0)
 
 
 def test_large_groups_are_no_families(monkeypatch: pytest.MonkeyPatch) -> None:
     """Rows further apart than the largest family in one group of surname and place are not listed."""
-    monkeypatch.setattr(counting, "_LARGEST_FAMILY", 3)
+    monkeypatch.setattr(pairing, "_LARGEST_FAMILY", 3)
     keys, rows = np.zeros(5, dtype=np.int64), np.arange(5, dtype=np.int64)
-    assert sorted(map(tuple, counting._pairs_in_groups(keys, rows).tolist())) == [
+    assert sorted(map(tuple, pairing.pairs_in_groups(keys, rows).tolist())) == [
         (a, b) for a, b in combinations(range(5), 2) if b - a < 3
     ]
 
@@ -269,7 +326,7 @@ def test_factorize_numbers_by_first_appearance() -> None:
 
 
 def _crowd(duplicates: int) -> PairCounter:
-    """Five hundred strangers, of whom `duplicates` stand twice with another birthday; 40 pairs share a home."""
+    """Five hundred strangers, of whom `duplicates` stand twice with another day of birth; 40 pairs share a home."""
     rows = [*range(500), *range(duplicates)]
     number = np.array(rows, dtype=np.int32)
     again = np.arange(len(rows)) >= 500
@@ -278,32 +335,35 @@ def _crowd(duplicates: int) -> PairCounter:
             name: Coded(codes=codes.astype(np.int32), values=pa.array([], pa.string()))
             for name, codes in {
                 "forename.exact": number,
+                "forename.rare": number,
                 "forename.canonical": number,
                 "surname.exact": number % 100,
                 "surname.canonical": number % 100,
                 "dob.exact": np.where(again, number + 1000, number),
+                "dob.month_year": number,
                 "postcode.exact": number % 460,
+                "postcode.district": number % 20,
             }.items()
         }
     )
 
 
-def test_stranger_pairs_leave_duplicates_out() -> None:
+def test_strangers_leave_duplicates_out() -> None:
     """Duplicates that no key finds do not make a pass look weak; strangers who share a home still count."""
     blocking = parse_pass("surname.canonical+postcode")
     alone, crowded = _crowd(0), _crowd(300)
-    strangers = stranger_pairs(alone, blocking, crowded_cell=20)
-    assert strangers == pytest.approx(pass_pairs(alone, blocking.parts, crowded_cell=20))
-    assert pass_pairs(crowded, blocking.parts, crowded_cell=20) >= 300
-    assert stranger_pairs(crowded, blocking, crowded_cell=20) < 40
+    model = model_of(alone)
+    strangers = stranger_pairs(alone, blocking, model, crowded_cell=20)
+    met = sum(n % 460 == m % 460 and n % 100 == m % 100 for n, m in combinations(range(500), 2))
+    assert strangers == pytest.approx(max(met, chance_pairs(alone, blocking.parts)), rel=0.05)
+    assert stranger_pairs(crowded, blocking, model, crowded_cell=20) < 40
 
 
-def test_stranger_pairs_stay_between_chance_and_all_pairs() -> None:
-    """The estimate is never above the count of all pairs, nor below what chance alone brings together."""
+def test_strangers_are_never_fewer_than_chance_brings_together() -> None:
+    """`independent_rows` takes out the very pairs that meet in the strictest passes, so chance is the floor."""
     counter = _crowd(100)
+    model = model_of(counter)
     for text in ("dob+surname.canonical", "surname.canonical+postcode", "forename.canonical+postcode"):
         blocking = parse_pass(text)
-        met = stranger_pairs(counter, blocking, crowded_cell=20)
-        chance = counter.pairs * np.prod([counter.rate(part) for part in blocking.parts])
-        assert chance <= met + 1e-9
-        assert met <= pass_pairs(counter, blocking.parts, crowded_cell=20) + 1e-9
+        met = stranger_pairs(counter, blocking, model, crowded_cell=20)
+        assert met >= chance_pairs(counter, blocking.parts) - 1e-9

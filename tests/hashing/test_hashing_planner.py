@@ -11,7 +11,8 @@ from sealing_builders import subjects_of
 from governance.agreement import Budget
 from hashing import planner
 from hashing.perturb import ERRORS, Errors, perturb, typo
-from hashing.planner import Plan, candidates, choose, plan_passes
+from hashing.pilot import pool, run_pilot
+from hashing.planner import Lambdas, Plan, Trial, candidates, choose, plan_passes
 from hashing.subjects import Subjects
 from schemas.scheme import parse_pass
 
@@ -49,7 +50,7 @@ def town(people: int, *, seed: int, without: tuple[str, ...] = ()) -> Subjects:
 @pytest.fixture(autouse=True)
 def small(monkeypatch: pytest.MonkeyPatch) -> None:
     """Simulate fewer pairs than a real plan does."""
-    monkeypatch.setattr(planner, "SAMPLE", 200)
+    monkeypatch.setattr(planner, "SIMULATED", 200)
 
 
 @pytest.fixture(scope="module")
@@ -88,26 +89,69 @@ def test_file_without_numbers_and_places_gets_a_plan() -> None:
     assert plan.passes[-1].recall > 0.7
 
 
+CANDIDATES = candidates()[:12]
+
+
+def trial_of(hits: np.ndarray) -> Trial:
+    """A trial in which every pair counts alike."""
+    return Trial(hits=hits.T.astype(np.float32), weight=np.ones(len(hits)), pilot_pairs=0)
+
+
 @settings(max_examples=40, deadline=None)
 @given(st.integers(0, 2**32 - 1), st.floats(0.001, 0.4))
 def test_choice_never_exceeds_its_budget(seed: int, d: float) -> None:
-    """Whatever the candidates find and cost, what is chosen stays under the limit and recall is what it finds."""
+    """Whatever the candidates find and cost, what is chosen stays under the limit by its best estimate."""
     random = np.random.default_rng(seed)
     hits = random.random((60, 12)) < random.random(12)
-    lambdas = random.choice([0.0, 1e-4, 0.01, 0.04], 12).tolist()
-    names = [f"p{n}" for n in range(12)]
-    plan = choose(names, hits, lambdas, budget=Budget(d=d, lambda_=0.05))
-    assert plan.d <= d * planner.AIM + 1e-12
+    true = random.choice([0.0, 1e-4, 0.01, 0.04], 12)
+    flattered = true * random.random(12)
+    lambdas = Lambdas((flattered / 2).tolist(), lambda n: iter((float(flattered[n]), float(true[n]))))
+    plan = choose(CANDIDATES, trial_of(hits), lambdas, budget=Budget(d=d, lambda_=0.05))
+    names = [blocking.name for blocking in CANDIDATES]
+    chosen = [names.index(planned.name) for planned in plan.passes]
+    assert [planned.lambda_ for planned in plan.passes] == true[chosen].tolist()
+    assert 2 * true[chosen].sum() <= d * planner.AIM + 1e-12
     found = np.zeros(60, dtype=bool)
-    for planned in plan.passes:
-        found |= hits[:, names.index(planned.name)]
+    for place, planned in zip(chosen, plan.passes, strict=True):
+        found |= hits[:, place]
         assert planned.recall == pytest.approx(found.mean())
+
+
+def test_a_flattered_candidate_loses_its_place() -> None:
+    """A pass whose sample shows nobody meeting, but whose count shows many, is not chosen before an honest one."""
+    hits = np.ones((20, 2), dtype=bool)
+    lambdas = Lambdas([0.0, 0.0], lambda n: iter(((0.0, 0.04), (0.001, 0.001))[n]))
+    plan = choose(CANDIDATES[:2], trial_of(hits), lambdas, budget=BUDGET)
+    assert plan.passes[0].name == CANDIDATES[1].name
 
 
 def test_nothing_affordable_gives_an_empty_plan() -> None:
     """Without any candidate within the limit the plan is empty, not over budget."""
-    plan = choose(["dear"], np.ones((5, 1), dtype=bool), [0.5], budget=BUDGET)
+    lambdas = Lambdas([0.5], lambda _n: iter((0.5,)))
+    plan = choose(CANDIDATES[:1], trial_of(np.ones((5, 1), dtype=bool)), lambdas, budget=BUDGET)
     assert (plan.passes, plan.d) == ((), 0)
+
+
+def test_pooling_keeps_every_value(agencies: list[Subjects]) -> None:
+    """Pooled records are those of the agencies, one after the other, with one coding of their values."""
+    pooled = pool([*agencies, town(20, seed=9, without=("uprn",))])
+    assert len(pooled.version_subject) == 370
+    assert pooled.version_subject.max() == pooled.count - 1
+    assert texts(pooled, "surname")[:200] == texts(agencies[0], "surname")
+    assert texts(pooled, "dob")[200:350] == texts(agencies[1], "dob")
+    assert texts(pooled, "uprn")[350:] == [None] * 20
+
+
+def test_pilot_finds_the_people_that_two_agencies_share() -> None:
+    """Copies with errors are found as likely pairs; people who only share a street are not."""
+    here = town(300, seed=11)
+    _, there = perturb([here], sample=250, errors=ERRORS, random=np.random.default_rng(3))
+    pilot = run_pilot([here, there], random=np.random.default_rng(4))
+    surname, born = pilot.derived["surname.exact"].codes, pilot.derived["dob.exact"].codes
+    alike = [(born[a] == born[b]) or (surname[a] == surname[b]) for a, b in pilot.pairs.tolist()]
+    assert len(pilot.pairs) > 200
+    assert np.mean(alike) > 0.97
+    assert pilot.weight.min() > 0.5
 
 
 def test_candidates_are_distinct_passes() -> None:

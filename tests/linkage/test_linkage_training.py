@@ -28,6 +28,7 @@ from linkage.training import (
     train,
 )
 from schemas.errors import UntrainedLevel
+from schemas.rates import TWINS, UNSEEN_RELATIVES
 from schemas.scheme import COMPARISONS, DERIVED, FAMILY_LEVELS, TOKENS, column, parse_pass
 
 PLACES = {comparison.name: place for place, comparison in enumerate(COMPARISONS)}
@@ -189,8 +190,32 @@ def test_family_correction_is_the_joint_rate_over_the_single_ones() -> None:
     u = pool_u([entry])
     single = u["surname"]["rare"] * u["location"]["home"] * (1 - u["dob"]["exact"])
     ratios = pool_family([entry], u)
-    assert ratios["family_home_rare"] == pytest.approx(5 / 10_000 / single)
+    assert ratios["family_home_rare"] == pytest.approx(5 / 10_000 / single, rel=UNSEEN_RELATIVES / 5)
     assert min(ratios.values()) >= 1
+
+
+def test_a_small_file_without_relatives_is_not_taken_for_families() -> None:
+    """Where no relatives were seen, a tenth of a pair is believed unseen, not half a pair at every level."""
+    entry = _counted(10_000, exact=3)
+    for comparison, levels in (("surname", ("rare", "mid", "exact")), ("location", ("home", "postcode"))):
+        entry["levels"][comparison] |= dict.fromkeys(levels, 5)
+    u = pool_u([entry])
+    ratios = pool_family([entry], u)
+
+    def believed(twin: bool) -> float:
+        return sum(
+            ratio
+            * 10_000
+            * u["surname"][level.surname]
+            * u["location"]["home"]
+            * (u["dob"]["exact"] if twin else 1)
+            for level in FAMILY_LEVELS
+            if level.location == "home" and level.twin == twin
+            for ratio in (ratios[level.name],)
+        )
+
+    assert believed(False) == pytest.approx(UNSEEN_RELATIVES, rel=0.05)
+    assert believed(True) == pytest.approx(UNSEEN_RELATIVES * TWINS, rel=0.05)
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,193 @@
+"""Exact counts of agreeing pairs from value counts, and agreement of listed pairs.
+
+The number of pairs that agree on a value is the sum of n(n-1)/2 over its counts n. The number that agree on
+"this or that" follows by inclusion and exclusion over values that agree together. So an agency can say exactly
+how often unrelated records of its own agree at each comparison level without comparing a single pair, and ships
+only these numbers; the linkage unit pools them (it cannot sample pairs: unrelated records share no block).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from itertools import combinations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hashing.coding import Column, combine
+from schemas.scheme import FAMILY_LEVELS, Comparison, closure
+
+
+def pairs_in(sizes: NDArray[np.int64]) -> int:
+    """Return how many pairs groups of these sizes make, Σ n(n-1)/2."""
+    return int((sizes * (sizes - 1) // 2).sum())
+
+
+def _reduced(atoms: Iterable[str]) -> frozenset[str]:
+    """Drop the values whose agreement follows from the agreement of another one."""
+    kept = set(atoms)
+    for atom in sorted(kept):
+        if any(atom in closure([other]) for other in kept if other != atom):
+            kept.discard(atom)
+    return frozenset(kept)
+
+
+class PairCounter:
+    """Counts agreeing pairs of rows.
+
+    Args:
+        derived: Derived values by name, codes of equal length.
+    """
+
+    def __init__(self, derived: Mapping[str, Column]) -> None:
+        self._codes = {name: coded.codes for name, coded in derived.items()}
+        self.rows = len(next(iter(self._codes.values()))) if self._codes else 0
+        self.pairs = self.rows * (self.rows - 1) // 2
+        self._cells: dict[frozenset[str], NDArray[np.int64]] = {}
+        self._rates: dict[str, float] = {}
+        self._place: dict[str, int] = {}
+        self._matrix: NDArray[np.int32] | None = None
+
+    def cells(self, atoms: Iterable[str], *, keep: bool = True) -> NDArray[np.int64]:
+        """Return the sizes of the groups of rows that agree on all of `atoms`; none when one is not held.
+
+        Args:
+            atoms: Derived values.
+            keep: Remember the answer.
+        """
+        key = _reduced(atoms)
+        if key in self._cells:
+            return self._cells[key]
+        counted = self._count(sorted(key))
+        if keep:
+            self._cells[key] = counted
+        return counted
+
+    def _count(self, names: Sequence[str]) -> NDArray[np.int64]:
+        if not names or any(name not in self._codes for name in names):
+            return np.zeros(0, dtype=np.int64)
+        present = np.all([self._codes[name] >= 0 for name in names], axis=0)
+        rows = np.flatnonzero(present)
+        if len(rows) == 0:
+            return np.zeros(0, dtype=np.int64)
+        keys, size = combine([self._codes[name][rows] for name in names])
+        return np.bincount(keys, minlength=size)
+
+    @property
+    def names(self) -> frozenset[str]:
+        """The derived values that are held."""
+        return frozenset(self._codes)
+
+    def codes(self, name: str) -> NDArray[np.int32]:
+        """Return the codes of a derived value; all missing when it is not held."""
+        return self._codes.get(name, np.full(self.rows, -1, dtype=np.int32))
+
+    def complete(self, names: Sequence[str]) -> NDArray[np.int64]:
+        """Return the rows that hold all of `names`."""
+        return np.flatnonzero(np.all([self.codes(name) >= 0 for name in names], axis=0))
+
+    def equal(self, names: Sequence[str], pairs: NDArray[np.int64]) -> dict[str, NDArray[np.bool_]]:
+        """Return for each of `names`, always the same ones, which of `pairs`, shape (n, 2), agree on it."""
+        if self._matrix is None:
+            self._place = {name: place for place, name in enumerate(names)}
+            # Row by row in memory: one access brings all values of a record.
+            self._matrix = np.stack([self.codes(name) for name in names], axis=1)
+        left = self._matrix[pairs[:, 0]]
+        agreed = (left == self._matrix[pairs[:, 1]]) & (left >= 0)
+        return {name: agreed[:, self._place[name]] for name in names}
+
+    def agree(self, names: Sequence[str], pairs: NDArray[np.int64]) -> NDArray[np.bool_]:
+        """Return which of `pairs`, shape (n, 2), agree on all of `names`."""
+        agreed = np.ones(len(pairs), dtype=bool)
+        for name in names:
+            left, right = self.codes(name)[pairs[:, 0]], self.codes(name)[pairs[:, 1]]
+            agreed &= (left >= 0) & (left == right)
+        return agreed
+
+    def rate(self, name: str) -> float:
+        """Return the share of all pairs of rows that agree on one derived value."""
+        if name not in self._rates:
+            self._rates[name] = pairs_in(self.cells([name])) / max(self.pairs, 1)
+        return self._rates[name]
+
+    def agreeing(self, terms: Sequence[frozenset[str]]) -> int:
+        """Return the number of pairs that agree on all values of at least one of `terms`."""
+        absorbed = [
+            term for term in terms if not any(other != term and other <= closure(term) for other in terms)
+        ]
+        unique = list(dict.fromkeys(absorbed))
+        total = 0
+        for size in range(1, len(unique) + 1):
+            for chosen in combinations(unique, size):
+                total += (-1) ** (size + 1) * pairs_in(self.cells(frozenset().union(*chosen)))
+        return total
+
+    def comparable(self, presence: Sequence[str]) -> int:
+        """Return the number of pairs in which both rows hold at least one common value of `presence`."""
+        held = [name for name in presence if name in self._codes]
+        total = 0
+        for size in range(1, len(held) + 1):
+            for chosen in combinations(held, size):
+                rows = int(np.all([self._codes[name] >= 0 for name in chosen], axis=0).sum())
+                total += (-1) ** (size + 1) * (rows * (rows - 1) // 2)
+        return total
+
+
+def level_pairs(counter: PairCounter, comparison: Comparison) -> dict[str, int]:
+    """Return how many pairs are at each level of `comparison`, and under "comparable" how many could be."""
+    counts = {"comparable": counter.comparable(comparison.presence)}
+    seen: list[frozenset[str]] = []
+    before = 0
+    for level in comparison.levels:
+        seen += [frozenset(term) for term in level.terms]
+        upto = counter.agreeing(seen)
+        counts[level.name] = upto - before
+        before = upto
+    rare = f"{comparison.name}.rare"
+    if rare in counter.names:
+        # A name that one person bears makes no pair, but is not impossible to meet again: at another agency it is
+        # borne once in about as many. So the rare level counts n²/2 instead of n(n-1)/2 for each of its names.
+        counts["rare"] += len(counter.complete([rare])) // 2
+    return counts
+
+
+_LARGEST_FAMILY = 40
+"""Most rows in one group of one surname at one place that relatives are counted in (a care home is no family)."""
+
+
+def pairs_in_groups(
+    keys: NDArray[np.int64], rows: NDArray[np.int64], *, largest: int | None = None
+) -> NDArray[np.int64]:
+    """Return all pairs of `rows` with equal `keys` in groups of at most `largest` rows, shape (pairs, 2)."""
+    order = np.argsort(keys, kind="stable")
+    keys, rows = keys[order], rows[order]
+    found = [np.zeros((0, 2), dtype=np.int64)]
+    for distance in range(1, largest or _LARGEST_FAMILY):
+        same = np.flatnonzero(keys[distance:] == keys[:-distance])
+        if len(same) == 0:
+            break
+        found.append(np.sort(np.stack([rows[same], rows[same + distance]], axis=1), axis=1))
+    return np.concatenate(found)
+
+
+def family_pairs(counter: PairCounter) -> dict[str, int]:
+    """Return how many pairs of unrelated rows are at each level of the family correction.
+
+    Pairs of one surname at one place are few, so they are listed and compared one by one.
+    """
+    listed = []
+    for place in ("uprn.exact", "postcode.exact", "address.number_street"):
+        complete = counter.complete(["surname.canonical", place])
+        if len(complete):
+            keys, _ = combine([counter.codes("surname.canonical")[complete], counter.codes(place)[complete]])
+            listed.append(pairs_in_groups(keys, complete))
+    counts = dict.fromkeys((level.name for level in FAMILY_LEVELS), 0)
+    if not listed:
+        return counts
+    pairs = np.unique(np.concatenate(listed), axis=0)
+    open_ = np.ones(len(pairs), dtype=bool)
+    for level in FAMILY_LEVELS:
+        at = open_ & np.any([counter.agree(term, pairs) for term in level.terms], axis=0)
+        counts[level.name] = int(at.sum())
+        open_ &= ~at
+    return counts
