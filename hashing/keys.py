@@ -37,6 +37,9 @@ class TokenKeys(Protocol):
     def comparison(self, blocking: Pass) -> BatchCmac:
         """Return the CMAC under K'_p, which makes comparison tokens."""
 
+    def household(self) -> BatchCmac:
+        """Return the CMAC that turns digests of addresses into sealed homes."""
+
     def key_check(self) -> str:
         """Return a value that is equal for equal secrets, agreements and runs, and tells nothing else."""
 
@@ -82,6 +85,10 @@ class RunKeys:
     def comparison(self, blocking: Pass) -> BatchCmac:
         """Return the CMAC under K'_p."""
         return BatchCmac(self._expand("comparison", blocking.name))
+
+    def household(self) -> BatchCmac:
+        """Return the CMAC for sealed homes."""
+        return BatchCmac(self._expand("household"))
 
     def key_check(self) -> str:
         """Return the key-check value, 128 bits in hexadecimal."""

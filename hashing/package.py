@@ -21,16 +21,18 @@ from governance.exceptions import SignedException
 from governance.gate import remarks
 from governance.rules.package_subject import Stated
 from hashing import normalise
+from hashing.apart import NOBODY, Apart, apart_batch
 from hashing.coding import Coded, by_appearance
 from hashing.counts import counts_of
 from hashing.derive import derive, with_rarity
+from hashing.homes import sealed_homes
 from hashing.keys import RunKeys
 from hashing.seal import RandomBytes, seal
 from hashing.subjects import NO_DAY, Contacts, Quality, Subjects
 from schemas.container import write_package
 from schemas.identity import PrivateIdentity, PublicIdentity
 from schemas.labels import encode
-from schemas.payload import CONTACTS, CROSSWALK, LEADS, VERSIONS, pass_part, pass_schema
+from schemas.payload import APART, CONTACTS, CROSSWALK, HOMES, LEADS, VERSIONS, pass_part, pass_schema
 from schemas.scheme import SCHEME
 from schemas.tables import ARROW_STREAM, arrow_stream
 
@@ -193,6 +195,7 @@ def seal_subjects(
     secret_facts: Mapping[str, int | str] | None = None,
     exclusions: Mapping[str, int] | None = None,
     exceptions: Sequence[SignedException] = (),
+    apart: Apart = NOBODY,
     random_bytes: RandomBytes = os.urandom,
     progress: Callable[[int, int], None] | None = None,
 ) -> SealReport:
@@ -212,6 +215,7 @@ def seal_subjects(
         secret_facts: What the package states of the linkage secret's life (rules P06 and L03).
         exclusions: Kind of exclusion -> people left out before sealing (rule P12).
         exceptions: Signed exceptions to rules.
+        apart: Pairs of subjects that must never be one person.
         random_bytes: Source of randomness.
         progress: Called with (passes done, passes in all).
 
@@ -251,6 +255,14 @@ def seal_subjects(
             yield pass_part(index), ARROW_STREAM, arrow_stream(pass_schema(made.blocking), watched)
             if progress is not None:
                 progress(index + 1, len(agreement.passes))
+        if agreement.households:
+            homes, left_out = sealed_homes(subjects, keys, crowded_cell=agreement.crowded_cell)
+            reports.append(
+                PassReport(name="household", sealed=homes.num_rows, incomplete=0, crowded=left_out)
+            )
+            yield "homes", ARROW_STREAM, arrow_stream(HOMES, release.batches("homes", [homes]))
+        kept_apart = release.batches("apart", [apart_batch(apart)])
+        yield "apart", ARROW_STREAM, arrow_stream(APART, kept_apart)
         contacts = release.batches("contacts", [_contacts_batch(sent)])
         yield "contacts", ARROW_STREAM, arrow_stream(CONTACTS, contacts)
         leads = release.batches("leads", [_sealed_leads(sent.lead, keys, context, random_bytes)])
@@ -270,6 +282,7 @@ def seal_subjects(
             "subjects": subjects.count,
             "versions": len(subjects.version_subject),
             "contacts": len(sent.day),
+            "apart": len(apart.subjects),
         },
         facts={
             "scheme": SCHEME,

@@ -18,16 +18,17 @@ from typing import Any, Protocol
 import duckdb
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from governance.agreement import Agreement
 from linkage.intake_checks import check_bounds, check_count, check_fellows, check_once
 from linkage.rekey import Rekeying
 from schemas.container import OpenedPackage, open_package
-from schemas.errors import LinkageError, SignerNotParty
+from schemas.errors import LinkageError, SchemaMismatch, SignerNotParty
 from schemas.identity import PrivateIdentity, PublicIdentity
 from schemas.manifest import Manifest
-from schemas.payload import CONTACTS, LEADS, VERSIONS, pass_part, pass_schema
+from schemas.payload import APART, CONTACTS, HOMES, LEADS, VERSIONS, pass_part, pass_schema
 from schemas.policies import Expectation, ReplayGuard
 from schemas.scheme import Pass
 from schemas.tables import read_batches
@@ -71,6 +72,13 @@ class _Arrival:
 
 _VERSIONS = pa.schema([("version", pa.int32()), ("subject", pa.int32())])
 _LEADS = pa.schema([("agency", pa.string()), ("lead", pa.int32()), ("sealed", pa.binary())])
+
+
+HOMES_TABLE = "homes"
+"""Sealed homes of versions (version, block), where the agreement lets households be reported."""
+
+_HOMES_INDEX = 65_535
+"""Homes are re-keyed as if they were a pass; no pass has this number."""
 
 
 def token_table(index: int) -> str:
@@ -135,6 +143,30 @@ def _tokens(
         ):
             check_once(batch, seen, f"{arrival.where}: part {part}")
             yield rekeying.tokens(batch, index=index, first_version=sender.first_version)
+
+
+def _homes(arrivals: Sequence[_Arrival], rekeying: Rekeying) -> Iterator[pa.RecordBatch]:
+    for arrival in arrivals:
+        sender = arrival.sender
+        seen = np.zeros(sender.versions, dtype=np.bool_)
+        for batch in _read(arrival, "homes", HOMES, max_rows=sender.versions, version=sender.versions):
+            check_once(batch, seen, f"{arrival.where}: part homes")
+            yield rekeying.tokens(batch, index=_HOMES_INDEX, first_version=sender.first_version)
+
+
+def _apart(arrivals: Sequence[_Arrival]) -> Iterator[pa.RecordBatch]:
+    for arrival in arrivals:
+        sender = arrival.sender
+        rows, bounds = sender.manifest.count("apart"), dict.fromkeys(APART.names, sender.subjects)
+        first = pa.scalar(sender.first_subject, pa.int32())
+        for batch in _read(arrival, "apart", APART, max_rows=rows, **bounds):
+            shifted = [pc.add(column, first) for column in batch.columns]
+            low, high = pc.min_element_wise(*shifted), pc.max_element_wise(*shifted)
+            if pc.any(pc.equal(low, high)).as_py():
+                raise SchemaMismatch(
+                    "wants a record kept apart from itself.", where=f"{arrival.where}: part apart"
+                )
+            yield pa.RecordBatch.from_arrays([low, high], schema=APART)
 
 
 def _leads(arrivals: Sequence[_Arrival], counts: dict[str, int]) -> Iterator[pa.RecordBatch]:
@@ -208,6 +240,9 @@ def _load(
             [sender.first_subject, sender.agency, sender.subjects],
         )
     _load_passes(con, arrivals, agreement, rekeying)
+    if agreement.households:
+        _create(con, HOMES_TABLE, HOMES, _homes(arrivals, rekeying))
+    _create(con, "apart", APART, _apart(arrivals))
     leads: dict[str, int] = {}
     _create(con, "leads", _LEADS, _leads(arrivals, leads))
     _create(con, "contacts", CONTACTS, _contacts(arrivals, leads))

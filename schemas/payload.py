@@ -22,6 +22,31 @@ CONTACTS = pa.schema(
 LEADS = pa.schema([pa.field("sealed", pa.binary(), nullable=False)])
 """Lead contacts, encrypted between agencies; the linkage unit passes them on unread."""
 
+APART = pa.schema(
+    [pa.field("subject_l", pa.int32(), nullable=False), pa.field("subject_r", pa.int32(), nullable=False)]
+)
+"""Pairs of the sender's subjects that must never be one person; always there, mostly without rows."""
+
+HOMES = pa.schema(
+    [pa.field("version", pa.int32(), nullable=False), pa.field("block", pa.int64(), nullable=False)]
+)
+"""Sealed homes of versions; only where the agreement lets households be reported."""
+
+RETURN_HOUSEHOLDS = pa.schema(
+    [
+        pa.field("subject", pa.int32(), nullable=False),
+        pa.field("household", pa.int32(), nullable=False),
+        pa.field("agency", pa.string(), nullable=False),
+        pa.field("own", pa.bool_(), nullable=False),
+        pa.field("people", pa.int32(), nullable=False),
+        pa.field("contact_count", pa.int32()),
+        pa.field("first_date", pa.date32()),
+        pa.field("last_date", pa.date32()),
+        pa.field("open_case", pa.bool_()),
+    ]
+)
+"""One row for each of the receiver's subjects, home of theirs, and agency in contact with anybody of that home."""
+
 RETURN = pa.schema(
     [
         pa.field("subject", pa.int32(), nullable=False),

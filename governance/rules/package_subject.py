@@ -14,7 +14,17 @@ from governance.detect.patterns import Hit, find_in_text
 from governance.detect.watch import PartFacts
 from schemas.canonical import JSON
 from schemas.manifest import Manifest
-from schemas.payload import CONTACTS, LEADS, RETURN, VERSIONS, pass_part, pass_schema
+from schemas.payload import (
+    APART,
+    CONTACTS,
+    HOMES,
+    LEADS,
+    RETURN,
+    RETURN_HOUSEHOLDS,
+    VERSIONS,
+    pass_part,
+    pass_schema,
+)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -86,9 +96,11 @@ class PackageSubject:
 def expected_schemas(agreement: Agreement, kind: str = "sealed") -> dict[str, pa.Schema]:
     """Return the tables that a package of `kind` has under the agreement, and the columns of each."""
     if kind == "return":
-        return {"contacts": RETURN}
+        homes = {"households": RETURN_HOUSEHOLDS} if agreement.households else {}
+        return {"contacts": RETURN, **homes}
     passes = {pass_part(index): pass_schema(blocking) for index, blocking in enumerate(agreement.passes)}
-    return {"versions": VERSIONS, **passes, "contacts": CONTACTS, "leads": LEADS}
+    homes = {"homes": HOMES} if agreement.households else {}
+    return {"versions": VERSIONS, **passes, **homes, "apart": APART, "contacts": CONTACTS, "leads": LEADS}
 
 
 def texts_of(value: JSON, path: str) -> list[tuple[str, str]]:
