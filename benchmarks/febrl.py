@@ -41,23 +41,23 @@ def write_febrl(number: int, folder: Path, *, with_number: bool = True) -> None:
     names = COLUMNS if with_number else COLUMNS[:-1]
     truth = [("agency", "ref", "person")]
     for agency, frame in frames.items():
-        filled = frame.fillna("")
+        filled = frame.fillna("").astype(str)
+        parts = [filled[name] for name in ("street_number", "address_1", "suburb")]
+        rows = list(
+            zip(
+                filled.index,
+                filled.given_name,
+                filled.surname,
+                filled.date_of_birth,
+                filled.postcode,
+                (" ".join(address).strip() for address in zip(*parts, strict=True)),
+                filled.soc_sec_id,
+                strict=True,
+            )
+        )
         with (folder / f"{agency}.csv").open("w", newline="", encoding="utf-8") as stream:
-            writer = csv.writer(stream)
-            writer.writerow(names)
-            for ref, row in filled.iterrows():
-                address = " ".join(row[["street_number", "address_1", "suburb"]].astype(str)).strip()
-                record = (
-                    ref,
-                    row.given_name,
-                    row.surname,
-                    row.date_of_birth,
-                    row.postcode,
-                    address,
-                    row.soc_sec_id,
-                )
-                writer.writerow(record[: len(names)])
-                truth.append((agency, str(ref), str(ref).split("-")[1]))
+            csv.writer(stream).writerows([names, *(row[: len(names)] for row in rows)])
+        truth += [(agency, row[0], row[0].split("-")[1]) for row in rows]
     with (folder / "truth.csv").open("w", newline="", encoding="utf-8") as stream:
         csv.writer(stream).writerows(truth)
 
