@@ -57,7 +57,7 @@ def group_name(row: Figures) -> str:
         return FLAGS[grouping, group]
     match grouping:
         case "name_origin":
-            return f"people with names of {group.replace('_', ' ')} origin"
+            return f"people with names of {group.replace('_', ' ').title()} origin"
         case "sex":
             return f"people recorded as {_SEXES.get(group, group)}"
         case "age_band":
@@ -227,7 +227,7 @@ def evaluation_text(figures: Figures) -> str:
         f"  People with several references: {people['people']:,}; whole {people['whole']:,}, split "
         f"{people['split']:,}, mixed with somebody else {people['mixed']:,}.",
         "",
-        "Who is missed more:",
+        "Who is missed, or wrongly linked, more:",
         *(f"  - {sentence}" for sentence in reading(figures)),
     ]
     if figures["groups"]:

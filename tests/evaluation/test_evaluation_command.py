@@ -224,8 +224,8 @@ def test_the_page_is_whole_and_loads_nothing(
     assert parser.open == []
     assert parser.loads == []
     assert parser.plots == text.count("<desc>") == 3
-    assert "Who is missed more" in text
-    assert "Who is missed more" in result.output
+    assert "Who is missed, or wrongly linked, more" in text
+    assert "Who is missed, or wrongly linked, more" in result.output
     assert not re.search(r"POL-\d|H-0\d|P0000\d", text + result.output)
 
 
@@ -261,7 +261,7 @@ def test_the_reading_names_who_is_missed_more() -> None:
     assert reading({"groups": groups[3:]}) == [
         "No group is clearly missed, or wrongly linked, more than everyone else."
     ]
-    assert group_name(groups[3]) == "people with names of west african origin"
+    assert group_name(groups[3]) == "people with names of West African origin"
 
 
 @pytest.mark.parametrize(
