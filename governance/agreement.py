@@ -287,7 +287,8 @@ def agreement_faults(document: Mapping[str, Any], source: Source | None = None) 
         try:
             digest(document)
         except NotCanonical as error:
-            faults.append(Fault(path=(), message=f"{error.message} {error.remedy or ''}".strip()))
+            said = f"{error.message} {error.remedy or ''}".strip()
+            faults.append(Fault(path=(), message=said, harmless=True))
     if source is None:
         return faults
     read = {fault.place for fault in source.faults}

@@ -59,12 +59,12 @@ class Difference:
 
 
 _NUMBERS: tuple[tuple[str, str, str, float | None, bool], ...] = (
-    ("window", "months", "the window, in months", None, True),
+    ("window", "months", "the window, in months,", None, True),
     ("window", "minimum_agencies", "the number of agencies from which on a person is reported", None, False),
     ("outputs", "min_cell", "the smallest count shown", 5, False),
     ("outputs", "record_level_k", "the fewest people behind a record-level extract", None, False),
     ("sealing", "crowded_cell", "the size from which on a cell is crowded", 20, True),
-    ("sealing", "max_key_age_days", "the longest life of a linkage secret, in days", 366, True),
+    ("sealing", "max_key_age_days", "the longest life of a linkage secret, in days,", 366, True),
     ("matching", "threshold", "the match threshold", None, False),
     ("matching", "review_from", "the probability from which a link is reviewed", None, False),
     ("matching", "largest_cluster", "the most records of one person", 50, True),

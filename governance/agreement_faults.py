@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import replace
 from typing import Any
 
 from governance.agreement_reading import Fault, Path_
@@ -149,31 +150,41 @@ def _lists(document: Document) -> Iterator[Fault]:
             yield Fault(path=(section,), message=f"{doubled} stands twice.", at=(section, last))
 
 
-_CHECKS: tuple[tuple[frozenset[str], Callable[[Document], Iterator[Fault]]], ...] = (
-    (frozenset({"parties", "linkage_unit"}), _ids),
-    (frozenset({"parties", "linkage_unit"}), _shared_keys),
-    (frozenset({"parties", "linkage_unit"}), _keys),
-    (frozenset({"purposes"}), _purposes),
-    (frozenset({"parties", "purposes"}), _legal),
-    (frozenset({"fields"}), _fields),
-    (frozenset({"parties", "fields", "exceptions"}), _named_parties),
-    (frozenset({"fields", "sealing"}), _passes),
-    (frozenset({"matching"}), _numbers),
-    (frozenset({"in_force"}), _dates),
-    (frozenset({"retention", "exclusions"}), _lists),
+_CHECKS: tuple[tuple[tuple[Path_, ...], Callable[[Document], Iterator[Fault]]], ...] = (
+    ((("parties",), ("linkage_unit",)), _ids),
+    ((("parties",), ("linkage_unit",)), _shared_keys),
+    ((("parties",), ("linkage_unit",)), _keys),
+    ((("purposes",),), _purposes),
+    ((("parties",), ("purposes",)), _legal),
+    ((("fields",),), _fields),
+    ((("parties",), ("fields",), ("exceptions",)), _named_parties),
+    ((("fields",), ("sealing", "passes")), _passes),
+    ((("matching", "review_from"), ("matching", "threshold")), _numbers),
+    ((("in_force",),), _dates),
+    ((("retention",), ("exclusions",)), _lists),
 )
-"""Sections that a check reads, and the check."""
+"""What a check reads, and the check."""
 
 
-def faulty_sections(faults: Iterable[Fault]) -> set[str]:
-    """Return the top-level sections that `faults` make unreadable or say to be missing."""
-    found: set[str] = set()
-    for fault in faults:
-        found |= {str(fault.path[0])} if fault.path else set(fault.missing)
-    return found
+def spoils(fault: Fault, path: Path_) -> bool:
+    """Whether what stands at `path`, and below, cannot be judged because of `fault`."""
+    if fault.harmless:
+        return False
+    if fault.missing and len(fault.path) < len(path):
+        return fault.path == path[: len(fault.path)] and path[len(fault.path)] in fault.missing
+    shorter = min(len(fault.path), len(path))
+    return fault.path[:shorter] == path[:shorter]
 
 
 def cross_faults(document: Document, schema: Iterable[Fault] = ()) -> list[Fault]:
-    """Return the faults that a schema cannot express, in the sections that have none of `schema`."""
-    unsound = faulty_sections(schema)
-    return [fault for needs, check in _CHECKS if not needs & unsound for fault in check(document)]
+    """Return the faults that a schema cannot express, where none of `schema` stands in the way.
+
+    They leave every value of the right form, so other questions can still be asked.
+    """
+    known = list(schema)
+    return [
+        replace(fault, harmless=True)
+        for needs, check in _CHECKS
+        if not any(spoils(found, path) for found in known for path in needs)
+        for fault in check(document)
+    ]

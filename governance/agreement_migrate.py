@@ -23,24 +23,33 @@ Step = Callable[[CommentedMap], list[str]]
 """Changes a document in place from one version to the next; returns a sentence for each thing people should look at."""
 
 
+def _rename(document: CommentedMap, old: str, new: str, value: Any) -> None:
+    """Put `new` where `old` stood, with the comment of `old`."""
+    at, comment = list(document).index(old), document.ca.items.get(old)
+    del document[old]
+    document.insert(at, new, value)
+    if comment is not None:
+        document.ca.items[new] = comment
+
+
 def _zero_to_one(document: CommentedMap) -> list[str]:
     notes = []
     if isinstance(document.get("purpose"), str):
-        at = list(document).index("purpose")
-        text = document.pop("purpose")
-        purpose = {"id": "safeguarding", "kind": "individual_safeguarding", "plain_english": text}
-        document.insert(at, "purposes", [purpose])
+        purpose = {
+            "id": "safeguarding",
+            "kind": "individual_safeguarding",
+            "plain_english": document["purpose"],
+        }
+        _rename(document, "purpose", "purposes", [purpose])
         notes.append("purposes: taken from `purpose`; say of what kind it is, and for which people.")
     if "window_months" in document:
-        at = list(document).index("window_months")
-        months = document.pop("window_months")
-        document.insert(at, "window", {"months": months, "minimum_agencies": 2})
+        window = {"months": document["window_months"], "minimum_agencies": 2}
+        _rename(document, "window_months", "window", window)
         notes.append("window: taken from `window_months`, for people known to two agencies or more.")
     if "keep_days" in document:
-        at = list(document).index("keep_days")
-        days = document.pop("keep_days")
+        days = document["keep_days"]
         kept = [{"artefact": name, "days": days, "method": "delete"} for name in ARTEFACTS]
-        document.insert(at, "retention", kept)
+        _rename(document, "keep_days", "retention", kept)
         notes.append("retention: `keep_days` now holds for each artefact; set each on its own.")
     document.insert(0, "agreement_schema", 1)
     return notes

@@ -56,6 +56,7 @@ class Fault:
         missing: Names of the entries that are not there, if that is the fault.
         at: The entry to point at in the file, when it is not that of `path`.
         rule: The rule that the fault breaks.
+        harmless: Whether everything else that is required is there and can be judged all the same.
     """
 
     path: Path_
@@ -64,6 +65,7 @@ class Fault:
     missing: tuple[str, ...] = ()
     at: Path_ | None = None
     rule: str = "D01"
+    harmless: bool = False
 
     def __str__(self) -> str:
         text = f"{path_text(self.path)}: {self.message}"
@@ -158,7 +160,7 @@ class _Walk:
                 self.node(item, (*path, number))
         elif isinstance(node, ScalarNode) and node.style is None and _YAML_1_1.fullmatch(node.value):
             message = "YAML 1.1 reads this word or number as something else; put it in quotes."
-            self.surprising.append(Fault(path=path, message=message, place=_place(node)))
+            self.surprising.append(Fault(path=path, message=message, place=_place(node), harmless=True))
 
     def _mapping(self, node: Any, path: Path_) -> None:
         kept: dict[tuple[str, Any], Any] = {}
@@ -167,12 +169,14 @@ class _Walk:
                 raise ComposerError(None, None, "a name must be text", key.start_mark)
             kind = str(key.tag)
             if (kind, key.value) in kept:
-                self.doubled.append(Fault(path=path, message="a key stands twice.", place=_place(key)))
+                self.doubled.append(
+                    Fault(path=path, message="a key stands twice.", place=_place(key), harmless=True)
+                )
                 continue
             kept[kind, key.value] = (key, value)
             if not kind.endswith(":str"):
                 message = "a name must be text; put it in quotes."
-                self.surprising.append(Fault(path=path, message=message, place=_place(key)))
+                self.surprising.append(Fault(path=path, message=message, place=_place(key), harmless=True))
             self.keys[(*path, key.value)] = _place(key)
             self.node(value, (*path, key.value))
         node.value = list(kept.values())
@@ -182,7 +186,7 @@ def _directives(text: str) -> Iterator[Fault]:
     for number, line in enumerate(text.splitlines(), 1):
         if line.startswith("%"):
             message = "YAML directives are not read; take the line out."
-            yield Fault(path=(), message=message, place=Place(line=number, column=1))
+            yield Fault(path=(), message=message, place=Place(line=number, column=1), harmless=True)
         elif line.strip() and not line.startswith("#"):
             return
 

@@ -66,14 +66,14 @@ def _unknown(error: ValidationError, path: Path_) -> Iterator[Fault]:
         near = difflib.get_close_matches(str(name), known, n=1)
         meant = f"; did you mean {near[0]}?" if near else "."
         message = f"there is an entry here that the schema does not know ({own}){meant}"
-        yield Fault(path=path, message=message, at=(*path, str(name)))
+        yield Fault(path=path, message=message, at=(*path, str(name)), harmless=True)
 
 
 def _required(error: ValidationError, path: Path_) -> Fault:
     missing = tuple(name for name in error.validator_value if name not in error.instance)
     active = "then" in error.absolute_schema_path
     what = "a required entry is missing from an active agreement" if active else "a required entry is missing"
-    return Fault(path=path, message=f"{what}: {', '.join(missing)}.", missing=missing)
+    return Fault(path=path, message=f"{what}: {', '.join(missing)}.", missing=missing, harmless=active)
 
 
 def _faults(error: ValidationError) -> Iterator[Fault]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import date
 from typing import Any
 
@@ -53,14 +54,27 @@ def verdict_dict(
     }
 
 
-def _lines(found: Finding) -> list[str]:
+def _alike(findings: Sequence[Finding]) -> list[list[Finding]]:
+    """Group findings that differ only in their place, and faults of form, blocks first: nothing is said twice."""
+    groups: dict[Finding, list[Finding]] = {}
+    for found in sorted(findings, key=lambda found: found.severity is not Severity.BLOCK):
+        sentence = "" if found.rule == "D01" else found.sentence
+        groups.setdefault(replace(found, where="", sentence=sentence), []).append(found)
+    return list(groups.values())
+
+
+def _lines(group: Sequence[Finding]) -> list[str]:
+    found = group[0]
     mark = "BLOCK" if found.severity is Severity.BLOCK and found.exception is None else "LOOK "
     evidence = f" {found.evidence}" if found.evidence else ""
     due = f" Due: {found.due}." if found.due else ""
+    same = len({each.sentence for each in group}) == 1
+    said = found.sentence if same else f"The form has {_count(len(group), 'fault')}."
     return [
-        f"{mark} {found.rule}  {found.where}",
-        f"           {found.sentence}{evidence}",
-        f"           {found.fix} Who: {found.owner or '-'}. Why: {found.why or '-'}.{due}".replace("..", "."),
+        f"{mark} {found.rule}  {said}{evidence}",
+        *(f"           {each.where}{'' if same else f': {each.sentence}'}" for each in group),
+        f"           {found.fix} Who: {found.owner or '-'}. Why: {found.why.rstrip('.') or '-'}.{due}",
+        *([f"           {found.exception}"] if found.exception else []),
     ]
 
 
@@ -73,6 +87,5 @@ def verdict_text(agreement: Agreement | None, findings: Sequence[Finding], *, wh
         lines.append(f"{where}, checked on {today.isoformat()}: {agreement.id} version {agreement.version} "
                      f"({agreement.status}).")  # fmt: skip
         lines.append(f"Digest: {agreement.digest}")
-    ordered = sorted(findings, key=lambda found: found.severity is not Severity.BLOCK)
-    lines += [line for found in ordered for line in ("", *_lines(found))]
+    lines += [line for group in _alike(findings) for line in ("", *_lines(group))]
     return "\n".join([*lines, "", NOT_CHECKED])

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from datetime import date
 from typing import Any
 
-from governance.agreement_faults import faulty_sections
+from governance.agreement_faults import spoils
 from governance.agreement_reading import Fault, Source, path_text
 from governance.agreement_signatures import Signatures
 from governance.register import Register
@@ -59,7 +59,7 @@ class AgreementSubject:
 
     def sound(self, *sections: str) -> bool:
         """Whether these sections are there, as far as they must be, and have no fault of form."""
-        return not set(sections) & faulty_sections(self.faults)
+        return all(self._clean(name) for name in sections)
 
     def place(self, *path: str | int) -> str:
         """Return where `path` stands: file, line, column and field path."""
@@ -71,7 +71,7 @@ class AgreementSubject:
         return f"{self.where}, {fault.place}" if fault.place else self.where
 
     def _clean(self, *path: str | int) -> bool:
-        return not any(fault.path[: len(path)] == path for fault in self.faults)
+        return not any(spoils(fault, path) for fault in self.faults)
 
     def section(self, name: str) -> Mapping[str, Any]:
         """Return a section, empty when it is not there or has a fault of form."""
