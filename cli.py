@@ -26,6 +26,7 @@ COMMANDS = {
     "check": "governance.commands.check:check",
     "exception": "governance.commands.exception:exception",
     "audit": "governance.commands.audit:audit",
+    "report": "governance.commands.report:report",
     "purge": "governance.commands.lifecycle:purge",
     "erase": "governance.commands.lifecycle:erase",
 }

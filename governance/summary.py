@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from governance.disclosure import safe_multi_agency, shown
+
 
 def percent(share: float | None, digits: int = 1) -> str:
     """Return a share as a percentage, or "-" when it is not known."""
@@ -38,9 +40,9 @@ def _input_lines(figures: Mapping[str, Any]) -> list[str]:
 def _multi_agency_lines(found: Mapping[str, Any]) -> list[str]:
     lines = [
         f"People in contact with several agencies in the {found['window_months']} months "
-        f"up to {found['as_of']}: {found['people']:,}"
+        f"up to {found['as_of']}: {shown(found['people'])}"
     ]
-    lines += [f"  with {number} agencies: {people:,}" for number, people in found["by_agencies"].items()]
+    lines += [f"  with {number} agencies: {shown(people)}" for number, people in found["by_agencies"].items()]
     return lines
 
 
@@ -114,8 +116,8 @@ def seal_text(report: Mapping[str, Any]) -> str:
     return "\n".join(lines)
 
 
-def run_text(figures: Mapping[str, Any]) -> str:
-    """Return the summary of a linkage run (`run.json`)."""
+def run_text(figures: Mapping[str, Any], *, min_cell: int) -> str:
+    """Return the summary of a linkage run (`run.json`), with counts of people below `min_cell` suppressed."""
     privacy, clusters = figures["privacy"], figures["clusters"]
     senders = ", ".join(
         f"{name} ({entry['subjects']:,} people)" for name, entry in figures["senders"].items()
@@ -124,7 +126,7 @@ def run_text(figures: Mapping[str, Any]) -> str:
         f"Run {figures['run']} under agreement {figures['agreement']['id']} {figures['agreement']['version']}.",
         f"Packages: {senders}.",
         f"Different people: {clusters['count']:,}. Links for a person to look at: {clusters['review']:,}.",
-        *_multi_agency_lines(figures["multi_agency"]),
+        *_multi_agency_lines(safe_multi_agency(figures["multi_agency"], min_cell=min_cell)),
         f"Privacy: d = {privacy['d']:.3f} (the limit is 0.2). {privacy_sentence(privacy)}",
     ]
     capped = [entry for entry in figures["blocking"] if entry["capped_blocks"]]

@@ -40,7 +40,9 @@ from schemas.terminal import (
     help="Give levels that the model lacks the shipped priors and this run's counts; without, they stop the run.",
 )
 @exception_option
-@click.option("--last-run", type=FOLDER, help="Run folder of the run before, to compare the numbers of records.")
+@click.option(
+    "--last-run", type=FOLDER, help="Run folder of the run before, to compare the numbers of records."
+)
 @click.option("--out", type=FOLDER, required=True, help="Run folder to create.")
 @json_option
 @audited("link", reads={"packages": "package"}, makes={"out": "run"})
@@ -112,5 +114,5 @@ def link_command(
     if as_json:
         emit(figures)
     else:
-        click.echo(run_text(figures))
+        click.echo(run_text(figures, min_cell=agreed.min_cell))
         click.echo(f"\nSend each agency its own file in {out / 'returns'}.")

@@ -1,0 +1,181 @@
+"""The officers' report of a linkage run: what may leave the linkage unit, with small counts suppressed."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from governance.agreement import Agreement
+from governance.audit.verify import Verification
+from governance.disclosure import SUPPRESSED, safe_multi_agency, shown, suppress_counts
+from governance.gate import gate
+from governance.lifecycle.artefacts import run_summary
+from governance.report import page_environment
+from governance.rules.base import Moment
+from governance.rules.output import CountTable, OutputSubject
+from governance.rules.registry import Family, findings_of
+from governance.summary import percent, privacy_sentence
+from schemas.canonical import to_base64
+from schemas.errors import InputError, WrongAgreement
+
+NOT_SAID = (
+    "whether the agencies may lawfully share anything: that is for their data protection officers, and this is no "
+    "legal advice;",
+    "whether two reports of the same people, made at different times, give away by their difference what each "
+    "suppresses: do not publish runs that follow each other closely side by side;",
+    "anything about a single person: tokens and row numbers are pseudonymised personal data in everyone's hands.",
+)
+
+
+def report_figures(
+    run: Path, *, agreement: Agreement, now: datetime, log: Verification | None = None
+) -> dict[str, Any]:
+    """Return the figures of a run that may leave, suppressed by `outputs.min_cell`; a suppressed count is None.
+
+    Args:
+        run: The run folder.
+        agreement: The agreement that it was made under.
+        now: Time of the report, with a zone.
+        log: The unit's audit log, verified, when it is to be named.
+
+    Raises:
+        InputError: It is no run folder.
+        WrongAgreement: It was made under another agreement, or another version of it.
+        ComplianceBlocked: A count could still be worked out (rule O02); that would be a fault of this program.
+    """
+    summary = run_summary(run)
+    if summary is None:
+        raise InputError(
+            "this is no run folder.", where=str(run), remedy="Name the folder that `tallystick link` made."
+        )
+    if summary["agreement"]["digest"] != agreement.digest:
+        raise WrongAgreement(
+            "the run was made under another agreement, or another version of it.",
+            where=str(run),
+            remedy="Name the agreement of the run.",
+        )
+    figures = _safe(summary, agreement.min_cell)
+    _require_safe(figures, agreement, now, str(run))
+    return {
+        "report": "run",
+        "made_at": now.astimezone(UTC).isoformat(timespec="seconds"),
+        "min_cell": agreement.min_cell,
+        "agreement": {**summary["agreement"], "status": agreement.status},
+        "run": summary["run"],
+        "created_at": summary.get("created_at"),
+        **figures,
+        "privacy": summary["privacy"],
+        "compliance": list(summary.get("compliance", ())),
+        "audit_log": None if log is None else _log_facts(log),
+    }
+
+
+def _safe(summary: Mapping[str, Any], min_cell: int) -> dict[str, Any]:
+    """Return the counts of people of a run that may leave."""
+    senders = suppress_counts(
+        {name: int(entry["subjects"]) for name, entry in summary["senders"].items()}, min_cell=min_cell
+    )
+    told = suppress_counts(
+        {name: int(count) for name, count in summary.get("returns", {}).items()},
+        min_cell=min_cell,
+        with_total=False,  # a person is told of to several agencies, so there is no total
+    )
+    clusters = suppress_counts(
+        {"count": int(summary["clusters"]["count"]), "review": int(summary["clusters"]["review"])},
+        min_cell=min_cell,
+        with_total=False,
+    )
+    return {
+        "multi_agency": safe_multi_agency(summary["multi_agency"], min_cell=min_cell),
+        "senders": senders.counts,
+        "records": senders.total,
+        "told": told.counts,
+        "people": clusters.counts["count"],
+        "to_review": clusters.counts["review"],
+    }
+
+
+def _tables(figures: Mapping[str, Any]) -> list[CountTable]:
+    multi = figures["multi_agency"]
+    return [
+        CountTable(
+            name="people by number of agencies",
+            cells=[list(multi["by_agencies"].values())],
+            row_totals=[multi["people"]],
+        ),
+        CountTable(
+            name="people by agency",
+            cells=[list(figures["senders"].values())],
+            row_totals=[figures["records"]],
+        ),
+        CountTable(name="people told of", cells=[list(figures["told"].values())]),
+        CountTable(name="people and links", cells=[[figures["people"], figures["to_review"]]]),
+    ]
+
+
+def _require_safe(figures: Mapping[str, Any], agreement: Agreement, now: datetime, where: str) -> None:
+    output = OutputSubject(
+        where=where, agreement=agreement, today=now.astimezone(UTC).date(), tables=_tables(figures)
+    )
+    gate(findings_of(Family.OUTPUT, output, moment=Moment.OUTPUT))
+
+
+def _log_facts(log: Verification) -> dict[str, Any]:
+    return {
+        "log": log.log,
+        "organisation": log.organisation,
+        "entries": log.size,
+        "root": to_base64(log.root),
+        "checkpoints": log.compared,
+        "problems": [found.sentence for found in log.problems],
+    }
+
+
+def verdict_of(figures: Mapping[str, Any]) -> str:
+    """Return the verdict in one sentence."""
+    found: Sequence[Mapping[str, Any]] = figures["compliance"]
+    signed = sum(1 for entry in found if entry.get("exception"))
+    look = len(found) - signed
+    log = figures["audit_log"]
+    if log is not None and log["problems"]:
+        return (
+            f"Do not rely on this run: its audit log is not what it was ({len(log['problems'])} problem(s))."
+        )
+    parts = [f"{look} to look at" if look else "nothing to look at"]
+    parts += [f"{signed} under a signed exception"] if signed else []
+    return f"The run was made, and no rule stopped it: {', '.join(parts)}."
+
+
+def run_report_html(figures: Mapping[str, Any], agreement: Agreement) -> str:
+    """Return the report as one HTML page.
+
+    Args:
+        figures: What `report_figures` returned.
+        agreement: The agreement of the run.
+    """
+    return (
+        page_environment()
+        .get_template("run_report.html.j2")
+        .render(
+            f=figures,
+            agreement=agreement,
+            verdict=verdict_of(figures),
+            privacy_sentence=privacy_sentence(figures["privacy"]),
+            not_said=NOT_SAID,
+            shown=shown,
+            suppressed=SUPPRESSED,
+            any_suppressed=_any_suppressed(figures),
+            pct=percent,
+        )
+    )
+
+
+def _any_suppressed(figures: Mapping[str, Any]) -> bool:
+    counts = [
+        *figures["multi_agency"]["by_agencies"].values(),
+        *figures["senders"].values(),
+        *figures["told"].values(),
+    ]
+    return None in [*counts, figures["multi_agency"]["people"], figures["people"], figures["to_review"]]
