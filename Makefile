@@ -1,13 +1,15 @@
 # Two commands set everything up on a machine that has Python 3.11 or later and make:
 #   make demo    all roles on one machine, ending in a report you can open
 #   make test    the whole test suite
+# And for those who change it: make check (lint, types, tests), make fuzz (coverage-guided, FUZZ_SECONDS=60).
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 PEOPLE ?= 20000
 OUT ?= demo
+FUZZ_SECONDS ?= 60
 
-.PHONY: demo test lint types check accuracy clean
+.PHONY: demo test lint types check accuracy fuzz clean
 .DELETE_ON_ERROR:
 
 demo: $(VENV)/.stamp-run
@@ -24,6 +26,9 @@ types: $(VENV)/.stamp-lint
 	$(BIN)/mypy
 
 check: lint types test
+
+fuzz: $(VENV)/.stamp-fuzz
+	$(BIN)/python tests/fuzz/campaign.py --seconds $(FUZZ_SECONDS)
 
 # Sealed linkage beside clear-text Splink and others on labelled data, into docs/benchmarks.md; ACCURACY_ARGS=--large
 # adds 200,000 people (an hour). Data, results and the environment of clkhash stay in ~/.cache/tallystick-benchmarks.
@@ -46,5 +51,9 @@ $(VENV)/.stamp-lint: $(BIN)/python pyproject.toml constraints.txt
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[test,lint]'
 	touch $@ $(VENV)/.stamp-run $(VENV)/.stamp-test
 
+$(VENV)/.stamp-fuzz: $(BIN)/python pyproject.toml constraints.txt
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[test,fuzz]'
+	touch $@ $(VENV)/.stamp-run $(VENV)/.stamp-test
+
 clean:
-	rm -rf $(VENV) build dist demo *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) build dist demo fuzz-found *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis

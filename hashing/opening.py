@@ -17,7 +17,7 @@ from governance.exceptions import SignedException
 from hashing.keys import RunKeys
 from hashing.package import lead_context
 from schemas.container import OpenedPackage, open_package
-from schemas.errors import Corrupted, WrongRun, WrongSender
+from schemas.errors import Corrupted, SchemaMismatch, WrongRun, WrongSender
 from schemas.identity import PrivateIdentity, PublicIdentity
 from schemas.manifest import Manifest
 from schemas.payload import CROSSWALK, RETURN
@@ -79,16 +79,15 @@ def _leads(
             continue
         if (agency, sealed) not in opened:
             try:
-                plain = cipher.decrypt(
-                    sealed[:12], sealed[12:], lead_context(agreement_digest, run_id, agency)
-                )
-            except InvalidTag:
+                context = lead_context(agreement_digest, run_id, agency or "")
+                plain = cipher.decrypt(sealed[:12], sealed[12:], context)
+                opened[(agency, sealed)] = plain[4 : 4 + int.from_bytes(plain[:4], "big")].decode()
+            except (InvalidTag, ValueError):  # too short, or no text: only a dishonest sender makes such
                 raise Corrupted(
                     "a lead contact cannot be decrypted with this linkage secret.",
                     where=where,
                     remedy="Use the secret that this run was sealed with.",
                 ) from None
-            opened[(agency, sealed)] = plain[4 : 4 + int.from_bytes(plain[:4], "big")].decode()
         result.append(opened[(agency, sealed)])
     return result
 
@@ -157,14 +156,25 @@ def open_return(
     keys = RunKeys(secret=secret, agreement_digest=agreement.digest, run_id=run_id)
     leads = _leads(table, keys, agreement.digest, run_id, str(path))
     rows = _result_rows(table, leads, refs, _own_names(extract_columns))
-    facts = manifest.facts
+    months, as_of = _window(manifest, str(path))
     return Opened(
         table=pa.Table.from_pylist(rows, schema=_result_schema()),
         people=manifest.count("people"),
-        months=int(str(facts["window_months"])),
-        as_of=str(facts["as_of"]),
+        months=months,
+        as_of=as_of,
         run_id=run_id,
     )
+
+
+def _window(manifest: Manifest, where: str) -> tuple[int, str]:
+    """Return the months of the window and its last day, as the linkage unit states them."""
+    months, as_of = manifest.facts.get("window_months"), manifest.facts.get("as_of")
+    try:
+        if type(months) is not int or not isinstance(as_of, str):
+            raise ValueError
+        return months, date.fromisoformat(as_of).isoformat()
+    except ValueError:
+        raise SchemaMismatch("does not say which window it is about.", where=where) from None
 
 
 def _judge(

@@ -28,7 +28,7 @@ GOOD = (FOLDER / "good.tally").read_bytes()
 LAYERS = targets.layers()
 
 
-@FAST
+@settings(FAST, max_examples=60)
 @given(st.binary(max_size=300))
 @example(b"")
 @example(GOOD[:8])
@@ -39,7 +39,7 @@ def test_any_bytes(tmp_path: Path, data: bytes) -> None:
     targets.parse_anything(data, tmp_path / "input")
 
 
-@FAST
+@settings(FAST, max_examples=60)
 @given(VALUES)
 def test_any_json(tmp_path: Path, value: JSON) -> None:
     """Arbitrary JSON makes no parser raise anything outside the tree."""
