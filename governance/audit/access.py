@@ -29,7 +29,9 @@ from schemas.identity import load_public
 from schemas.terminal import FILE, Command
 
 READABLE = frozenset({"result", "rejects", "report"})
-"""Kinds of file whose content somebody could guess and so find by its digest: they get a salted commitment."""
+GUESSABLE = frozenset({".csv", ".tsv", ".txt", ".json", ".xlsx", ".xls", ".ods", ".parquet"})
+"""Kinds and endings of files whose content somebody could guess and so find by its digest: they get a salted
+commitment. A package is encrypted under a key of its own, so nobody can."""
 
 _current: ContextVar[Access | None] = ContextVar("access", default=None)
 

@@ -11,6 +11,7 @@ from typing import Any
 
 import click
 
+from governance.audit.access import audited
 from schemas.terminal import DAY, FILE, Command, agreement_option, emit, json_option, passphrase
 
 
@@ -46,6 +47,7 @@ def exception_option(command: Command) -> Command:
 @click.option("--html", "html_file", type=FILE, help="Also write the officer's report, one HTML page.")
 @click.option("--sarif", "sarif_file", type=FILE, help="Also write the findings as SARIF 2.1.0.")
 @json_option
+@audited("check", reads={"files": "checked"}, makes={"html_file": "report"})
 @click.pass_context
 def check(
     ctx: click.Context,
