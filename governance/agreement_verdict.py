@@ -87,5 +87,6 @@ def verdict_text(agreement: Agreement | None, findings: Sequence[Finding], *, wh
         lines.append(f"{where}, checked on {today.isoformat()}: {agreement.id} version {agreement.version} "
                      f"({agreement.status}).")  # fmt: skip
         lines.append(f"Digest: {agreement.digest}")
+        lines += [f"Keys of {name}: {keys.fingerprint}" for name, keys in agreement.identities.items()]
     lines += [line for group in _alike(findings) for line in ("", *_lines(group))]
     return "\n".join([*lines, "", NOT_CHECKED])
