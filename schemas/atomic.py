@@ -57,7 +57,8 @@ def _abandoned(path: Path) -> bool:
 
 def sweep(target: Path) -> None:
     """Remove what processes that were killed have left behind of `target`."""
-    pattern = re.compile(re.escape(f".{target.name}.") + "[0-9a-f]{8}[.]part")
+    # What stands aside may itself have been the target of something that stood aside.
+    pattern = re.compile("[.]+" + re.escape(target.name) + "([.][0-9a-f]{8}[.]part)+")
     with suppress(OSError):
         for path in list(target.parent.iterdir()):
             if pattern.fullmatch(path.name) and _abandoned(path):
