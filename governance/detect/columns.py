@@ -148,7 +148,8 @@ def _as_text(cell: bytes) -> str | None:
         text = cell.decode("utf-8")
     except UnicodeDecodeError:
         return None
-    return text if text.isprintable() else None
+    # Random bytes are valid UTF-8 now and then, but hardly ever Latin letters and ASCII throughout.
+    return text if text.isprintable() and all(letter < "\u0250" for letter in text) else None
 
 
 def scan_table(

@@ -53,7 +53,7 @@ def _names() -> Iterator[str]:
 
 
 @cache
-def probe_table(today: date, formats: int = ALL) -> Prefixes:
+def probe_table(today: date, formats: int) -> Prefixes:
     """Return the sorted prefixes of the hashes that are tried: dates of birth in `formats` formats, listed names."""
     values = [text.encode() for text in (*_dates(today, formats), *_names())]
     made = b"".join(
@@ -61,7 +61,7 @@ def probe_table(today: date, formats: int = ALL) -> Prefixes:
         for hash_of in (hashlib.md5, hashlib.sha1, hashlib.sha256)
         for value in values
     )
-    return np.unique(np.frombuffer(made, dtype=">u8").astype(np.uint64))
+    return np.sort(np.frombuffer(made, dtype=">u8").astype(np.uint64))
 
 
 def count_known(prefixes: Prefixes, today: date, formats: int = ALL) -> int:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import csv
 import re
+from collections.abc import Iterable
 from functools import cache
 from itertools import pairwise
 from pathlib import Path
@@ -23,13 +24,17 @@ _WORD = re.compile(r"[A-Z][A-Z']+")
 
 @cache
 def name_lists() -> tuple[frozenset[str], frozenset[str]]:
-    """Return the forenames and the surnames, in capitals."""
+    """Return the forenames and the surnames, in capitals; of a name of several words, each word too."""
     with _LIST.open(encoding="utf-8", newline="") as stream:
         rows = [(row["name"], row["kind"]) for row in csv.DictReader(stream)]
     return (
-        frozenset(name for name, kind in rows if kind != "surname"),
-        frozenset(name for name, kind in rows if kind != "forename"),
+        _with_words(name for name, kind in rows if kind != "surname"),
+        _with_words(name for name, kind in rows if kind != "forename"),
     )
+
+
+def _with_words(names: Iterable[str]) -> frozenset[str]:
+    return frozenset(part for name in names for part in (name, *name.split()))
 
 
 def holds_name(text: str) -> bool:
