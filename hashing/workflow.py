@@ -15,6 +15,7 @@ from governance.agreement import Agreement, load_agreement
 from governance.agreement_check import Job, require_agreement
 from governance.check_moments import secret_facts
 from governance.exceptions import load_exceptions
+from hashing.apart import NOBODY, read_apart
 from hashing.exclusions import attested, leave_out, read_exclusions
 from hashing.extract import Extract, open_extract, read_extract, read_source
 from hashing.guess import SAMPLED_ROWS, guess_mapping
@@ -111,6 +112,7 @@ def seal_extract(
     exceptions: Sequence[Path] = (),
     exclusions: Mapping[str, int] | None = None,
     exclude: Path | None = None,
+    do_not_link: Path | None = None,
     announce: Callable[[str], None] = lambda _name: None,
 ) -> dict[str, Any]:
     """Read, normalise and seal an extract; write the package and the crosswalk.
@@ -129,6 +131,7 @@ def seal_extract(
         rejects: CSV file to write for rows that cannot be used, by row number and reason.
         exclusions: Kind of exclusion -> people left out of the extract before sealing, attested (rule P12).
         exclude: File of people to leave out now, with the kind of each; they are counted and attested as well.
+        do_not_link: Table of pairs of references that must never be one person.
         exceptions: Signed exceptions to rules.
         announce: Told what is being done.
 
@@ -164,6 +167,7 @@ def seal_extract(
         collapsed, left_out = leave_out(collapsed, read_exclusions(exclude, kinds))
         exclusions = attested(kinds, left_out, exclusions or {})
     subjects = shuffle(collapsed)
+    apart = NOBODY if do_not_link is None else read_apart(do_not_link, subjects)
     seal_id = secrets.token_hex(16)
     announce("sealing")
     unit = agreement.unit_keys
@@ -195,9 +199,16 @@ def seal_extract(
             secret_facts=_secret_facts(secret),
             exceptions=granted,
             exclusions=exclusions,
+            apart=apart,
             progress=lambda done, total: announce(f"sealing, pass {done} of {total}"),
         )
-    told = {} if left_out is None else {"left_out": asdict(left_out)}
+    told: dict[str, Any] = {} if left_out is None else {"left_out": asdict(left_out)}
+    if do_not_link is not None:
+        told["do_not_link"] = {
+            "listed": apart.listed,
+            "pairs": len(apart.subjects),
+            "not_held": apart.not_held,
+        }
     return {**report_dict(report), "source": read.source, "read_as": read.read_as, **told}
 
 

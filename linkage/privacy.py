@@ -22,7 +22,7 @@ import duckdb
 import numpy as np
 from numpy.typing import NDArray
 
-from linkage.intake import token_table
+from linkage.intake import HOMES_TABLE, token_table
 from linkage.privacy_refinement import (
     CarrierSets,
     Hashes,
@@ -83,22 +83,27 @@ class _Rows:
         )
 
 
-def _read_shared(con: duckdb.DuckDBPyConnection, index: int, blocking: Pass) -> _Rows:
+def _read_shared(con: duckdb.DuckDBPyConnection, table: str, names: Sequence[str]) -> _Rows:
     """Read the rows of blocks with several versions.
 
     Only these count: a lone block, and what is in it, looks like any other lone one.
+
+    Args:
+        con: The database of the run.
+        table: A table with the columns version and block.
+        names: Its token columns.
     """
     found = con.execute(
         f"""
         WITH shared AS (
-            SELECT block FROM {token_table(index)} GROUP BY block HAVING count(*) > 1
+            SELECT block FROM {table} GROUP BY block HAVING count(*) > 1
         )
-        SELECT * FROM {token_table(index)} SEMI JOIN shared USING (block)
+        SELECT * FROM {table} SEMI JOIN shared USING (block)
         """
     ).fetchnumpy()
     block = np.asarray(found["block"], dtype=np.int64)
     order = np.argsort(block)
-    columns = [np.ma.asarray(found[column(name)]) for name in blocking.tokens]
+    columns = [np.ma.asarray(found[name]) for name in names]
     return _Rows(
         version=np.asarray(found["version"], dtype=np.int64)[order],
         starts=starts_of(block[order]),
@@ -132,24 +137,26 @@ def _carriers(rows: _Rows, owner: Ints, weights: Hashes, *, lone: bool, repeated
     return merge([replace(whole, weight=weight), *within])
 
 
-def carriers(
-    con: duckdb.DuckDBPyConnection, passes: Sequence[Pass], person: Ints
-) -> tuple[CarrierSets, CarrierSets]:
-    """Return which people, and which versions, carry which tokens, over all passes.
+Tables = Sequence[tuple[str, Sequence[str]]]
+"""Tables with the columns version and block, and the names of their token columns."""
+
+
+def carriers(con: duckdb.DuckDBPyConnection, tables: Tables, person: Ints) -> tuple[CarrierSets, CarrierSets]:
+    """Return which people, and which versions, carry which tokens, over all tables.
 
     A token that only one version carries is left out of the second: which tokens a version has at all is part of its
     first colour.
 
     Args:
         con: The database of the run.
-        passes: Its passes.
+        tables: Its token tables.
         person: Person of each version.
     """
     people, versions, first = [], [], 0
-    for index, blocking in enumerate(passes):
-        weights = kind_weights(first, 1 + len(blocking.tokens))
+    for table, names in tables:
+        weights = kind_weights(first, 1 + len(names))
         first += len(weights)
-        rows = _read_shared(con, index, blocking)
+        rows = _read_shared(con, table, names)
         if len(rows.starts) == 0:
             continue
         versions.append(_carriers(rows, rows.version, weights, lone=False, repeated=False))
@@ -160,24 +167,19 @@ def carriers(
     return merge(people), merge(versions)
 
 
-def _presence(con: duckdb.DuckDBPyConnection, index: int, blocking: Pass) -> tuple[NDArray[np.int64], Hashes]:
-    """Return the versions of a pass, and which of their tokens are present, as bits."""
-    bits = " + ".join(
-        [
-            "1",
-            *(f"(({column(name)} IS NOT NULL)::BIGINT << {n + 1})" for n, name in enumerate(blocking.tokens)),
-        ]
-    )
-    rows = con.execute(f"SELECT version, {bits} AS shown FROM {token_table(index)}").fetchnumpy()
+def _presence(con: duckdb.DuckDBPyConnection, table: str, names: Sequence[str]) -> tuple[Ints, Hashes]:
+    """Return the versions of a table, and which of their tokens are present, as bits."""
+    bits = " + ".join(["1", *(f"(({name} IS NOT NULL)::BIGINT << {n + 1})" for n, name in enumerate(names))])
+    rows = con.execute(f"SELECT version, {bits} AS shown FROM {table}").fetchnumpy()
     return np.asarray(rows["version"], dtype=np.int64), np.asarray(rows["shown"]).astype(np.uint64)
 
 
-def _shown_alone(con: duckdb.DuckDBPyConnection, passes: Sequence[Pass], versions: int) -> Hashes:
-    """Return a first colour of each version: in which passes it is, and which of its tokens are present."""
+def _shown_alone(con: duckdb.DuckDBPyConnection, tables: Tables, versions: int) -> Hashes:
+    """Return a first colour of each version: in which tables it is, and which of its tokens are present."""
     start = np.ones(versions, dtype=np.uint64)
     with np.errstate(over="ignore"):
-        for index, blocking in enumerate(passes):
-            version, shown = _presence(con, index, blocking)
+        for table, names in tables:
+            version, shown = _presence(con, table, names)
             seen = np.zeros(versions, dtype=np.uint64)
             seen[version] = shown
             start = mix(start * _ODD + seen)
@@ -185,13 +187,32 @@ def _shown_alone(con: duckdb.DuckDBPyConnection, passes: Sequence[Pass], version
 
 
 def measure(
-    con: duckdb.DuckDBPyConnection, passes: Sequence[Pass], *, versions: int, people: int
+    con: duckdb.DuckDBPyConnection,
+    passes: Sequence[Pass],
+    *,
+    versions: int,
+    people: int,
+    homes: bool = False,
 ) -> Reidentification:
-    """Measure both thieves on the token tables and the table `people` (subject, person) of the run."""
+    """Measure both thieves on the token tables and the table `people` (subject, person) of the run.
+
+    Args:
+        con: The database of the run.
+        passes: Its passes.
+        versions: Number of versions.
+        people: Number of people.
+        homes: Whether sealed homes are there for the thief to use too.
+    """
+    tables = [
+        (token_table(index), [column(name) for name in blocking.tokens])
+        for index, blocking in enumerate(passes)
+    ]
+    if homes:
+        tables.append((HOMES_TABLE, []))
     held = con.execute(
         "SELECT person FROM versions JOIN people USING (subject) ORDER BY version"
     ).fetchnumpy()["person"]
-    by_person, by_version = carriers(con, passes, np.asarray(held, dtype=np.int64))
+    by_person, by_version = carriers(con, tables, np.asarray(held, dtype=np.int64))
     listed, _ = classes(np.ones(people, dtype=np.uint64), by_person)
-    recorded, _ = classes(_shown_alone(con, passes, versions), by_version)
+    recorded, _ = classes(_shown_alone(con, tables, versions), by_version)
     return Reidentification(people=listed / max(people, 1), records=recorded / max(versions, 1))

@@ -17,7 +17,7 @@ from linkage.window import MultiAgency
 from schemas.container import write_package
 from schemas.errors import LinkageError
 from schemas.identity import PrivateIdentity, PublicIdentity
-from schemas.payload import RETURN
+from schemas.payload import RETURN, RETURN_HOUSEHOLDS
 from schemas.tables import ARROW_STREAM, arrow_stream
 
 _OPTIONAL = ("contact_count", "first_date", "last_date", "open_case")
@@ -70,6 +70,50 @@ def return_table(con: duckdb.DuckDBPyConnection, agency: str, agreement: Agreeme
     return pa.Table.from_arrays(columns, schema=RETURN)
 
 
+def _household_sql(agency: str, outputs: frozenset[str]) -> str:
+    """One row for each own subject, home of theirs, and agency in contact with anybody of that home.
+
+    Only homes of people whom the receiver itself is in contact with inside the window. Homes are numbered anew in
+    every return.
+    """
+    allowed = ",\n            ".join(
+        f"seen.{name}" if name in outputs else f"NULL AS {name}" for name in _OPTIONAL
+    )
+    return f"""
+        WITH own AS (
+            SELECT DISTINCT subjects.number, household_member.household
+            FROM subjects
+            JOIN people USING (subject)
+            JOIN household_member USING (person)
+            SEMI JOIN multi_household ON multi_household.household = household_member.household
+            SEMI JOIN in_window ON in_window.person = people.person AND in_window.agency = '{agency}'
+            WHERE subjects.agency = '{agency}'
+        ),
+        renumbered AS (
+            SELECT household, row_number() OVER (ORDER BY lot) AS shown
+            FROM (SELECT household, any_value(uuid()) AS lot FROM own GROUP BY household)
+        )
+        SELECT
+            own.number AS subject,
+            renumbered.shown AS household,
+            seen.agency,
+            seen.agency = '{agency}' AS own,
+            seen.people,
+            {allowed}
+        FROM own
+        JOIN renumbered USING (household)
+        JOIN household_in_window AS seen USING (household)
+        ORDER BY subject, renumbered.shown, seen.agency
+    """
+
+
+def household_table(con: duckdb.DuckDBPyConnection, agency: str, agreement: Agreement) -> pa.Table:
+    """Return the homes that `agency` is told about, with the schema `schemas.payload.RETURN_HOUSEHOLDS`."""
+    table = con.sql(_household_sql(agency, agreement.outputs)).to_arrow_table()
+    columns = [table.column(field.name).cast(field.type) for field in RETURN_HOUSEHOLDS]
+    return pa.Table.from_arrays(columns, schema=RETURN_HOUSEHOLDS)
+
+
 def told_table(agency: str, returned: pa.Table) -> pa.Table:
     """Return which subject of `agency` was told of which other agency (columns agency, subject, about)."""
     others = returned.filter(pc.invert(returned.column("own")))
@@ -116,6 +160,13 @@ def write_returns(
         told[sender.agency] = len(set(table.column("person").to_pylist()))
         approve(table, sender.agency, told[sender.agency])
         rows.append(told_table(sender.agency, table))
+        counts = {"people": told[sender.agency], "rows": table.num_rows}
+        parts = [("contacts", ARROW_STREAM, arrow_stream(RETURN, iter(table.to_batches())))]
+        if agreement.households:
+            homes = household_table(con, sender.agency, agreement)
+            counts["household_rows"] = homes.num_rows
+            stream = arrow_stream(RETURN_HOUSEHOLDS, iter(homes.to_batches()))
+            parts.append(("households", ARROW_STREAM, stream))
         write_package(
             folder / f"{sender.agency}.tally",
             kind="return",
@@ -125,13 +176,13 @@ def write_returns(
             run_id=run_id,
             purpose=agreement.purpose,
             created_at=created_at,
-            counts={"people": told[sender.agency], "rows": table.num_rows},
+            counts=counts,
             facts={
                 "window_months": window.months,
                 "as_of": window.as_of.isoformat(),
                 "seal_id": sender.manifest.facts.get("seal_id"),
             },
-            parts=[("contacts", ARROW_STREAM, arrow_stream(RETURN, iter(table.to_batches())))],
+            parts=parts,
         )
     pq.write_table(pa.concat_tables(rows), folder.parent / "told.parquet")
     return told

@@ -27,7 +27,8 @@ from linkage.clusters_evidence import read_evidence
 from linkage.clusters_metrics import ClusterMetrics, cluster_metrics
 from linkage.clusters_review import labels, review_table
 from linkage.database import connect
-from linkage.intake import Sender, counted, take_in
+from linkage.households import Households, find_households
+from linkage.intake import HOMES_TABLE, Sender, counted, take_in
 from linkage.privacy import Reidentification, measure
 from linkage.privacy_budget import planned_lambda, require_budget
 from linkage.returns import write_returns
@@ -36,6 +37,7 @@ from linkage.scoring import score_candidates
 from linkage.training import Trained
 from linkage.window import MultiAgency, find_multi_agency
 from linkage.window_days import last_day, require_contacts_from
+from linkage.window_rolling import WorstWindows, find_worst_windows
 from schemas.atomic import atomic_folder
 from schemas.errors import LinkageError
 from schemas.identity import PrivateIdentity, PublicIdentity
@@ -77,6 +79,8 @@ class RunResult:
     trained: Trained
     reused: SavedModel | None
     window: MultiAgency
+    rolling: WorstWindows | None
+    households: Households | None
     reidentification: Reidentification
     told: Mapping[str, int]
     findings: tuple[Finding, ...] = ()
@@ -101,7 +105,6 @@ def _read_links(con: duckdb.DuckDBPyConnection) -> Links:
 
 def _keep_apart(con: duckdb.DuckDBPyConnection) -> int:
     """Forget the links between records that an agency wants kept apart; return how many such pairs there are."""
-    con.execute("CREATE TABLE IF NOT EXISTS apart (subject_l INTEGER, subject_r INTEGER)")
     con.execute(
         """
         DELETE FROM links USING apart
@@ -158,6 +161,27 @@ def _cluster_links(
     return found
 
 
+def _views(
+    con: duckdb.DuckDBPyConnection, agreement: Agreement, as_of: date
+) -> tuple[WorstWindows | None, Households | None]:
+    """Return the worst rolling windows and the households, each only if the agreement lets it be reported."""
+    rolling = households = None
+    if agreement.rolling:
+        rolling = find_worst_windows(
+            con, months=agreement.months, as_of=as_of, minimum_agencies=agreement.minimum_agencies
+        )
+    if agreement.households:
+        con.execute(
+            f"""
+            CREATE TABLE household_tokens AS
+            SELECT DISTINCT versions.subject, homes.block AS household
+            FROM {HOMES_TABLE} AS homes JOIN versions USING (version)
+            """
+        )
+        households = find_households(con, minimum_agencies=agreement.minimum_agencies)
+    return rolling, households
+
+
 def _review(
     con: duckdb.DuckDBPyConnection, links: Links, clusters: Clusters, agreement: Agreement
 ) -> pa.Table:
@@ -178,6 +202,10 @@ def _metrics(links: Links, clusters: Clusters, agreement: Agreement) -> ClusterM
         clusters.person[links.left] == clusters.person[links.right]
     )
     return cluster_metrics(clusters.person, links.left[inside], links.right[inside])
+
+
+def _texts(counts: Mapping[int, int]) -> dict[str, int]:
+    return {str(number): count for number, count in counts.items()}
 
 
 def summary_of(result: RunResult, agreement: Agreement) -> dict[str, Any]:
@@ -232,6 +260,15 @@ def summary_of(result: RunResult, agreement: Agreement) -> dict[str, Any]:
             "as_of": result.window.as_of.isoformat(),
             "people": result.window.people,
             "by_agencies": {str(k): v for k, v in result.window.by_agencies.items()},
+            "rolling": None
+            if result.rolling is None
+            else {"people": result.rolling.people, "by_agencies": _texts(result.rolling.by_agencies)},
+        },
+        "households": None
+        if result.households is None
+        else {
+            **asdict(result.households),
+            "by_agencies": _texts(result.households.by_agencies),
         },
         "returns": dict(result.told),
     }
@@ -343,6 +380,7 @@ def link(
                 agreement.passes,
                 versions=sum(sender.versions for sender in senders),
                 people=clusters.count,
+                homes=agreement.households,
             )
         with stage("find multi-agency contact"):
             last = as_of or last_day(senders, con, months=agreement.months, created_at=created_at)
@@ -350,6 +388,7 @@ def link(
             window = find_multi_agency(
                 con, months=agreement.months, as_of=last, minimum_agencies=agreement.minimum_agencies
             )
+            rolling, households = _views(con, agreement, last)
         with stage("write returns"):
             (folder / "returns").mkdir()
             told = write_returns(
@@ -378,6 +417,8 @@ def link(
                 trained=trained,
                 reused=model,
                 window=window,
+                rolling=rolling,
+                households=households,
                 reidentification=reidentification,
                 told=told,
             )

@@ -43,6 +43,11 @@ def _counts(excluded: tuple[str, ...]) -> dict[str, int] | None:
     type=FILE,
     help="CSV file (ref, reason) of people to leave out, counted by reason; it stays with you.",
 )
+@click.option(
+    "--do-not-link",
+    type=FILE,
+    help="CSV file (ref, other_ref) of pairs of your references that must never be one person.",
+)
 @rejects_option
 @exception_option
 @click.option("--dry-run", is_flag=True, help="Make nothing, need no passphrase: report on the extract only.")
@@ -63,6 +68,7 @@ def seal(
     as_of: datetime | None,
     excluded: tuple[str, ...],
     exclude: Path | None,
+    do_not_link: Path | None,
     rejects: Path | None,
     exception_files: tuple[Path, ...],
     dry_run: bool,
@@ -113,6 +119,7 @@ def seal(
             exceptions=exception_files,
             exclusions=_counts(excluded),
             exclude=exclude,
+            do_not_link=do_not_link,
             announce=announce,
         )
     note(counts={"rows": report["quality"]["rows"], "subjects": report["quality"]["subjects"]})

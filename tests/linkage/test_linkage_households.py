@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import date, timedelta
+from pathlib import Path
 from typing import Any
 
 import duckdb
@@ -13,9 +16,16 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from linkage_oracle import households
+from linkage_world import AGENCIES as WORLD_AGENCIES
+from linkage_world import AS_OF, NOW, World
 
 from linkage.database import connect
 from linkage.households import LARGEST_HOUSEHOLD, Households, find_households
+from linkage.privacy import measure
+from linkage.run import RunResult, link
+from schemas.container import open_package
+from schemas.payload import RETURN_HOUSEHOLDS
+from schemas.policies import Expectation
 
 AGENCIES = ("fire", "health", "police")
 Inside = dict[tuple[int, str], tuple[int, date, date, bool | None, int | None]]
@@ -143,3 +153,98 @@ def test_institutions_are_left_out_and_counted(
     )
     assert (found.capped, found.capped_people) == (capped, people * capped)
     assert bool(rows) == bool(multi) == (not capped)
+
+
+@pytest.fixture(scope="module")
+def homes(world: World, tmp_path_factory: pytest.TempPathFactory) -> tuple[World, RunResult, Path]:
+    """A run under an agreement that lets households and rolling windows be reported."""
+    folder = tmp_path_factory.mktemp("homes")
+    agreed = replace(world, agreement=replace(world.agreement, households=True, rolling=True))
+    packages = [agreed.seal(agency, folder / f"{agency}.tally") for agency in WORLD_AGENCIES]
+    found = link(
+        packages,
+        folder / "run",
+        agreement=agreed.agreement,
+        unit=agreed.unit,
+        known=agreed.public,
+        created_at=NOW,
+        as_of=AS_OF,
+    )
+    return agreed, found, folder
+
+
+def _plain_homes(agreed: World, found: RunResult) -> dict[str, set[int]]:
+    """Return the people recorded at each address, from the plain values; crowded addresses are left out."""
+    first = {sender.agency: sender.first_subject for sender in found.senders}
+    people: dict[str, set[int]] = {}
+    for agency, subjects in agreed.subjects.items():
+        own: dict[str, set[int]] = {}
+        coded = subjects.fields["uprn"]
+        for code, subject in zip(coded.codes.tolist(), subjects.version_subject.tolist(), strict=True):
+            if code >= 0:
+                own.setdefault(coded.values[code].as_py(), set()).add(subject)
+        for uprn, held in own.items():
+            if len(held) <= agreed.agreement.crowded_cell:
+                members = {int(found.clusters.person[first[agency] + subject]) for subject in held}
+                people.setdefault(uprn, set()).update(members)
+    return people
+
+
+def test_sealed_homes_are_the_addresses(homes: tuple[World, RunResult, Path]) -> None:
+    """Homes joined by sealed tokens are those of the plain addresses, institutions counted and left out."""
+    agreed, found, _ = homes
+    plain = _plain_homes(agreed, found)
+    capped = [people for people in plain.values() if len(people) > LARGEST_HOUSEHOLD]
+    assert found.households is not None
+    assert found.households.capped == len(capped)
+    assert found.households.households > 20
+    assert found.households.households <= len(plain) - len(capped)
+
+
+def test_households_go_back_to_those_who_know_them(homes: tuple[World, RunResult, Path]) -> None:
+    """Each agency is told of homes of people whom it is in contact with: itself among the rows, and enough others."""
+    agreed, _, folder = homes
+    for agency in WORLD_AGENCIES:
+        with open_package(
+            folder / "run" / "returns" / f"{agency}.tally",
+            recipient=agreed.identities[agency],
+            known_senders=agreed.public,
+            expect=Expectation(kind="return"),
+        ) as package:
+            rows = pa.ipc.open_stream(package.part("households")).read_all()
+            assert package.manifest.counts["household_rows"] == rows.num_rows
+        assert rows.schema.equals(RETURN_HOUSEHOLDS)
+        told: dict[tuple[int, int], list[dict[str, Any]]] = {}
+        for row in rows.to_pylist():
+            told.setdefault((row["subject"], row["household"]), []).append(row)
+        assert told
+        for each in told.values():
+            assert sum(row["own"] for row in each) == 1
+            assert len(each) >= agreed.agreement.minimum_agencies
+            assert len({row["agency"] for row in each}) == len(each)
+        shown = {home for _, home in told}
+        assert shown == set(range(1, len(shown) + 1))
+
+
+def test_homes_count_in_the_privacy_measure(homes: tuple[World, RunResult, Path], unit: Any) -> None:
+    """Showing who lives with whom tells more people apart, and the run's figures say so."""
+    _, found, folder = homes
+    without = measure(unit.con, homes[0].agreement.passes, versions=unit.versions, people=unit.clusters.count)
+    assert found.reidentification.people > without.people
+    summary = json.loads((folder / "run" / "run.json").read_text())
+    assert summary["privacy"]["expected_reidentification"] == found.reidentification.people
+    assert summary["households"]["households"] == sum(summary["households"]["by_agencies"].values())
+
+
+def test_rolling_windows_are_reported_when_agreed(homes: tuple[World, RunResult, Path], unit: Any) -> None:
+    """At least as many people are found in some window as in the last one; without leave nothing is counted."""
+    found = homes[1]
+    assert found.rolling is not None
+    assert found.rolling.people >= found.window.people
+    assert unit.window.people == found.window.people
+
+
+def test_no_home_leaves_without_leave(world: World) -> None:
+    """Where the agreement does not report households, a package has no homes."""
+    with world.opened(WORLD_AGENCIES[0]) as package:
+        assert "homes" not in {part.name for part in package.manifest.parts}
