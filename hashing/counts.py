@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
+from hashing.broad import fit_to
 from hashing.coding import Column, combine
 from hashing.likeness import PairModel, levels_of, model_from
 from hashing.pairs import PairCounter, family_pairs, level_pairs, pairs_in, pairs_in_groups
@@ -156,7 +157,7 @@ def counts_of(
     counter = PairCounter({name: coded.take(rows) for name, coded in derived.items()})
     levels = [level_pairs(counter, comparison) for comparison in COMPARISONS]
     family = family_pairs(counter)
-    model = model_from(counter, levels, family)
+    model = fit_to(counter, model_from(counter, levels, family))
     return {
         "rows": counter.rows,
         "pairs": counter.pairs,

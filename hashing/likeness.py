@@ -125,10 +125,12 @@ class PairModel:
         found: Floats = 1.0 / (1.0 + np.exp(np.clip(-self.log_odds(levels), -500, 500)))
         return found
 
-    def fit(self, levels: Levels) -> None:
-        """Move m and the prior odds to what the pairs say, by EM; u stays.
+    def fit(self, levels: Levels, *, of: float | None = None) -> None:
+        """Move m to what pairs say, by EM; u stays.
 
-        The prior stays a prior over all pairs: only its odds among these pairs are estimated, through m.
+        Args:
+            levels: Pairs that hold nearly all true ones.
+            of: All pairs that they were drawn from; given, the prior moves too.
         """
         priors = _m_priors()
         for _ in range(_ITERATIONS):
@@ -143,6 +145,8 @@ class PairModel:
                 moved.append(counts / counts.sum())
             change = max(float(np.abs(new - old).max()) for new, old in zip(moved, self.m, strict=True))
             self.m = moved
+            if of is not None:
+                self.prior = float(np.clip(weight.sum() / max(of, 1.0), 1e-12, 0.5))
             if change < 1e-4:
                 break
 

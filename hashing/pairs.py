@@ -73,6 +73,14 @@ class PairCounter:
         keys, size = combine([self._codes[name][rows] for name in names])
         return np.bincount(keys, minlength=size)
 
+    def first(self, rows: int) -> PairCounter:
+        """Return a counter of the first `rows` rows."""
+        other = PairCounter({})
+        other._codes = {name: codes[:rows] for name, codes in self._codes.items()}
+        other.rows = min(rows, self.rows)
+        other.pairs = other.rows * (other.rows - 1) // 2
+        return other
+
     @property
     def names(self) -> frozenset[str]:
         """The derived values that are held."""

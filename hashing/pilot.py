@@ -14,53 +14,14 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from hashing.coding import Coded, Column, combine, encode
+from hashing.broad import broad_pairs
+from hashing.coding import Coded, Column, encode
 from hashing.counts import independent_rows
 from hashing.derive import derive, with_rarity
 from hashing.likeness import levels_of, model_of
 from hashing.pairs import PairCounter
 from hashing.subjects import Subjects
-from schemas.scheme import FIELDS, parse_pass
-
-BROAD = tuple(
-    parse_pass(name)
-    for name in (
-        "nhs_number",
-        "dob",
-        "dob.swap+surname.initial",
-        "dob.month_year+surname.first3",
-        "dob.day_year+surname.first3",
-        "dob.day_month+surname.first3",
-        "dob.month_year+forename.first3",
-        "dob.day_year+forename.first3",
-        "dob.day_month+forename.first3",
-        "dob.year+forename.first3+surname.first3",
-        "dob.year+forename.last3+surname.last3",
-        "dob.year+forename.letters",
-        "dob.year+postcode",
-        "dob.year+uprn",
-        "dob.year+address.number_street",
-        "dob.month_year+postcode.sector",
-        "dob.day_year+postcode.sector",
-        "dob.day_month+postcode.sector",
-        "forename.canonical+surname.canonical",
-        "forename.phonetic+surname.phonetic",
-        "forename.letters+surname.letters",
-        "forename.consonants+surname.consonants",
-        "forename.first3+surname.last3",
-        "forename.last3+surname.first3",
-        "name_set",
-        "forename.initial+postcode",
-        "forename.initial+uprn",
-        "forename.initial+address.number_street",
-        "surname.first3+postcode",
-        "surname.initial+uprn",
-    )
-)
-"""Passes of the pilot: broad, so that a pair has to differ in nearly everything to be missed by all."""
-
-BROAD_CELL = 60
-"""Largest cell of a broad pass; beyond it a pass says little and costs much."""
+from schemas.scheme import FIELDS
 
 SAMPLED_ROWS = 12_000
 """Records whose partners are looked for."""
@@ -114,33 +75,6 @@ def _pooled(held: Sequence[Coded | None], rows: Sequence[int]) -> Coded:
     return Coded(codes=np.concatenate(codes), values=values.values)
 
 
-def _partners(counter: PairCounter, parts: Sequence[str], sampled: NDArray[np.bool_]) -> NDArray[np.int64]:
-    """Return the pairs of a cell of the pass of which at least one row is sampled, shape (n, 2)."""
-    rows = counter.complete(parts)
-    found = [np.zeros((0, 2), dtype=np.int64)]
-    if len(rows):
-        keys, count = combine([counter.codes(part)[rows] for part in parts])
-        sizes = np.bincount(keys, minlength=count)
-        wanted = np.zeros(count, dtype=bool)
-        wanted[keys[sampled[rows]]] = True
-        kept = wanted[keys] & (sizes[keys] > 1) & (sizes[keys] <= BROAD_CELL)
-        rows, keys = rows[kept], keys[kept]
-        order = np.argsort(keys, kind="stable")
-        rows, keys = rows[order], keys[order]
-        for distance in range(1, BROAD_CELL):
-            same = np.flatnonzero(keys[distance:] == keys[:-distance])
-            if len(same) == 0:
-                break
-            pairs = np.stack([rows[same], rows[same + distance]], axis=1)
-            found.append(np.sort(pairs[sampled[pairs].any(axis=1)], axis=1))
-    return np.concatenate(found)
-
-
-def _unique(pairs: NDArray[np.int64], rows: int) -> NDArray[np.int64]:
-    keys = np.unique(pairs[:, 0] * rows + pairs[:, 1])
-    return np.stack([keys // rows, keys % rows], axis=1)
-
-
 def _one_a_subject_pair(
     pairs: NDArray[np.int64], weight: NDArray[np.float64], owner: NDArray[np.int32]
 ) -> NDArray[np.int64]:
@@ -167,8 +101,7 @@ def run_pilot(subjects: Sequence[Subjects], *, random: np.random.Generator) -> P
     rows = counter.rows
     sampled = np.zeros(rows, dtype=bool)
     sampled[random.permutation(rows)[:SAMPLED_ROWS]] = True
-    met = [_partners(counter, blocking.parts, sampled) for blocking in BROAD]
-    pairs = _unique(np.concatenate(met), max(rows, 1))
+    pairs = broad_pairs(counter, sampled)
     owner = pooled.version_subject
     pairs = pairs[owner[pairs[:, 0]] != owner[pairs[:, 1]]]
     one_each = independent_rows(derived, owner)

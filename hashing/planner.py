@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from governance.agreement import Budget
+from hashing.broad import fit_to
 from hashing.coding import Column
 from hashing.counts import chance_pairs, independent_rows, stranger_pairs
 from hashing.derive import derive, with_rarity
@@ -77,7 +78,7 @@ DOUBT = 0.2
 """Chance that a pass misses a pair like one that it finds: the pairs of a plan are not those of the run. It makes a
 pair that several passes find worth more than one that hangs by a thread."""
 
-_PASS_COSTS = (2e-4, 1e-3, 3e-3)
+_PASS_COSTS = (3e-4, 2e-3, 1e-2, 4e-2)
 """Every pass costs tokens, so even one in which no unrelated records meet is not free. What a pass is worth in λ
 depends on whether passes or λ run out first, so planning tries these and keeps the best plan."""
 
@@ -150,11 +151,10 @@ class StrangerCounts:
             derived = with_rarity(derive(each))
             rows = independent_rows(derived, each.version_subject)
             counter = PairCounter({name: column.take(rows) for name, column in derived.items()})
-            model = model_of(counter)
+            model = fit_to(counter, model_of(counter))
             whole.append((counter, model))
             # Rows are in random order, so the first ones are a random sample.
-            few = {name: column.take(rows[:SAMPLED_ROWS]) for name, column in derived.items()}
-            sample.append((PairCounter(few), model))
+            sample.append((counter.first(SAMPLED_ROWS), model))
         self._whole = _Counters(whole, crowded_cell=crowded_cell)
         self._sample = _Counters(sample, crowded_cell=crowded_cell)
         self._scale = max(population - 1, 0) / 2
