@@ -70,6 +70,8 @@ def purge(
             counts=done.counts,
             artefacts=[Artefact(kind=kind, digest=value) for kind, value in done.digests if value],
         )
+    else:
+        note(counts={"dry-run": 1})
     if as_json:
         emit({"deleted": yes, "artefacts": [each.to_dict() for each in judged]})
     else:
@@ -150,7 +152,8 @@ def erase(
     if yes:
         assert receipt is not None  # noqa: S101 - checked above
         sent = _erase(work, plan, identity, agreement, receipt, send)
-    note(counts={"artefacts": len(plan.steps), "rows": plan.remaining, "subjects": len(plan.subjects)})
+    counts = {"artefacts": len(plan.steps), "rows": plan.remaining, "subjects": len(plan.subjects)}
+    note(counts=counts if yes else {**counts, "dry-run": 1})
     if as_json:
         emit(_plan_dict(plan, yes, sent))
         return
