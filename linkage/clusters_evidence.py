@@ -72,16 +72,24 @@ def _numbers(con: duckdb.DuckDBPyConnection, passes: Sequence[Pass]) -> tuple[In
     return np.asarray(rows["subject"], dtype=np.int64), np.asarray(rows["number"], dtype=np.int64)
 
 
-def read_evidence(con: duckdb.DuckDBPyConnection, passes: Sequence[Pass]) -> Evidence:
+def read_evidence(
+    con: duckdb.DuckDBPyConnection, passes: Sequence[Pass], *, numbers_checked: bool = True
+) -> Evidence:
     """Read the evidence from `links`, from the pass on the NHS number and from `apart` (pairs to keep apart).
 
     Its per-link arrays are in the order of `links` by subjects.
+
+    Args:
+        con: The run.
+        passes: Its passes.
+        numbers_checked: Whether numbers have passed the NHS check digit. Numbers of another standard are as often
+            mistyped as names are, so that two different ones speak against a pair (in its score) but forbid nothing.
     """
     rows = con.execute("SELECT pattern, numbers_differ FROM links ORDER BY subject_l, subject_r").fetchnumpy()
-    subject, number = _numbers(con, passes)
+    subject, number = _numbers(con, passes if numbers_checked else ())
     apart = con.execute("SELECT subject_l, subject_r FROM apart ORDER BY ALL").fetchnumpy()
     return Evidence(
-        numbers_differ=np.asarray(rows["numbers_differ"], dtype=bool),
+        numbers_differ=np.asarray(rows["numbers_differ"], dtype=bool) & numbers_checked,
         relatives=relatives(np.asarray(rows["pattern"], dtype=np.int64)),
         number_of=number,
         number_subject=subject,

@@ -138,7 +138,8 @@ def _cluster_links(
     Raises:
         LinkageError: Two records that an agency wants kept apart became one person (rule L05; never expected).
     """
-    evidence = read_evidence(con, agreement.passes)
+    checked = agreement.standards.get("nhs_number", "nhs") == "nhs"
+    evidence = read_evidence(con, agreement.passes, numbers_checked=checked)
     found = cluster(
         links.left,
         links.right,
