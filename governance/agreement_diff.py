@@ -205,16 +205,31 @@ def _time(before: Document, after: Document) -> Iterator[Change]:
     for name in sorted(old_days.keys() & new_days.keys()):
         words = f"how long a {name} is kept, in days,"
         yield from _number(("retention", name, "days"), words, old_days[name], new_days[name], grows=True)
+    yield from _entries(before, after, "retention", "artefact", known={"artefact", "days"})
+
+
+def _entries(
+    before: Document, after: Document, section: str, key: str, *, known: set[str]
+) -> Iterator[Change]:
+    """Name what else differs in the entries that both lists have."""
+    old, new = _by(before, section, key), _by(after, section, key)
+    for name in sorted(old.keys() & new.keys()):
+        yield from _others((section, name), old[name], new[name], known=known)
 
 
 def _people(before: Document, after: Document) -> Iterator[Change]:
     old, new = ([entry["kind"] for entry in each.get("exclusions", ())] for each in (before, after))
     yield from _set(("exclusions",), "exclusion", old, new, grows=False)
     roles = [
-        {f"{e['role']} at {e['party']} for {rule}" for e in each.get("exceptions", ()) for rule in e["rules"]}
+        {
+            f"{entry['role']} at {entry['party']} for {rule}, {entry.get('longest_days', 90)} days at most"
+            for entry in each.get("exceptions", ())
+            for rule in entry["rules"]
+        }
         for each in (before, after)
     ]
     yield from _set(("exceptions",), "right to sign exceptions", *roles)
+    yield from _entries(before, after, "exclusions", "kind", known={"kind"})
 
 
 _COVERED = {
@@ -250,4 +265,7 @@ def difference(before: Document, after: Document) -> Difference:
     for section, known in _REST.items():
         changes += _others((section,), _section(before, section), _section(after, section), known=known)
     changes += _others((), before, after, known=_COVERED)
-    return Difference(changes=tuple(changes), signing_needed=digest(before) != digest(after))
+    signing_needed = digest(before) != digest(after)
+    if signing_needed and not changes:
+        changes.append(Change(path=(), direction=Direction.OTHER, sentence="a list stands in another order."))
+    return Difference(changes=tuple(changes), signing_needed=signing_needed)

@@ -7,7 +7,7 @@ A plain YAML loader keeps the last of two equal keys silently and, when it follo
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -182,12 +182,16 @@ class _Walk:
         node.value = list(kept.values())
 
 
-def _directives(text: str) -> Iterator[Fault]:
+def _refuse_directives(text: str, where: str) -> None:
+    """A %YAML 1.1 would change what words mean; ours is YAML 1.2 and says nothing."""
     for number, line in enumerate(text.splitlines(), 1):
         if line.startswith("%"):
-            message = "YAML directives are not read; take the line out."
-            yield Fault(path=(), message=message, place=Place(line=number, column=1), harmless=True)
-        elif line.strip() and not line.startswith("#"):
+            raise AgreementInvalid(
+                "YAML directives are not read.",
+                where=f"{where}, line {number}, column 1",
+                remedy="Take the line out.",
+            )
+        if line.strip() and not line.startswith("#"):
             return
 
 
@@ -218,6 +222,7 @@ def parse_source(text: str, *, where: str, strict: bool = True) -> Source:
     Raises:
         AgreementInvalid: It is not well-formed. Names line and column.
     """
+    _refuse_directives(text, where)
     yaml = YAML(typ="safe", pure=True)
     yaml.Constructor, yaml.Composer = _TextDates, _NoAliases
     walk = _Walk()
@@ -237,11 +242,11 @@ def parse_source(text: str, *, where: str, strict: bool = True) -> Source:
         raise AgreementInvalid(
             f"{_kind_of_fault(str(error.problem))}.", where=f"{where}{place}", remedy="Correct that line."
         ) from None
-    except (YAMLError, ValueError, RecursionError):
+    except (YAMLError, ValueError, LookupError, TypeError, AttributeError, RecursionError):
         raise AgreementInvalid("this is not well-formed YAML.", where=where) from None
     if not isinstance(document, dict):
         raise AgreementInvalid("the document must be a list of `name: value` entries.", where=where)
-    faults = [*walk.doubled, *([*_directives(text), *walk.surprising] if strict else [])]
+    faults = [*walk.doubled, *(walk.surprising if strict else [])]
     return Source(document=document, keys=walk.keys, values=walk.values, faults=tuple(faults))
 
 

@@ -1,0 +1,152 @@
+"""Agreements as files: fixtures good and bad, every fault with its line and column, and no value ever repeated."""
+
+from __future__ import annotations
+
+import contextlib
+import re
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from governance.agreement import load_agreement, read_document
+from governance.agreement_check import agreement_findings
+from governance.agreement_migrate import edit_text
+from governance.agreement_reading import parse_source
+from governance.draft import agreement_yaml
+from governance.rules.base import blocks
+from schemas.errors import AgreementInvalid
+from tests.governance.agreements import TODAY, complete_document
+
+FIXTURES = Path(__file__).parent / "fixtures" / "agreements"
+BAD = sorted((FIXTURES / "bad").glob("*.yaml"))
+Faults = list[tuple[int, int, str]]
+
+
+def expected(path: Path) -> Faults:
+    """What the fixture's first lines say that it is found for: line, column (0:0 for the whole file), words."""
+    found = re.findall(r"^# expect (\d+):(\d+) (.*)$", path.read_text(encoding="utf-8"), re.MULTILINE)
+    return [(int(line), int(column), words) for line, column, words in found]
+
+
+def faults(path: Path) -> Faults:
+    """What is found: line, column, and the whole text."""
+    try:
+        _, findings = agreement_findings(path, today=TODAY)
+        texts = [f"{found.where} {found.sentence}" for found in findings if found.rule == "D01"]
+    except AgreementInvalid as error:
+        texts = [str(error)]
+    places = [re.search(r"line (\d+), column (\d+)", text) for text in texts]
+    return [
+        (int(place[1]), int(place[2]), text) if place else (0, 0, text)
+        for place, text in zip(places, texts, strict=True)
+    ]
+
+
+@pytest.mark.parametrize("path", BAD, ids=lambda path: path.stem)
+def test_bad_fixture_is_found_for_all_its_faults(path: Path) -> None:
+    """Each fault of a fixture is named, at its line and column, once; and nothing else of form is."""
+    wanted, found = expected(path), faults(path)
+    if path.stem == "placeholders":  # a draft is told what it needs to become active, too
+        found = [fault for fault in found if "TODO" in fault[2]]
+    assert [(line, column) for line, column, _ in found] == [(line, column) for line, column, _ in wanted]
+    for (*_, text), (*_, words) in zip(found, wanted, strict=True):
+        assert words in text
+
+
+def test_complete_fixture_is_read_and_its_signatures_verify() -> None:
+    """A file and signatures made once stay good: form, canonical bytes and signature format have not moved."""
+    agreement, findings = agreement_findings(FIXTURES / "good" / "complete.yaml", today=TODAY)
+    assert findings == []
+    assert agreement is not None
+    assert agreement.digest == load_agreement(FIXTURES / "good" / "complete.yaml").digest
+    assert (agreement.min_cell, agreement.clock, agreement.households) == (5, "latest_contact", False)
+    assert agreement.retention["log"].method == "archive"
+    assert [entry.kind for entry in agreement.exclusions] == [
+        "protected_address", "upheld_objection", "adoption", "protected_person",
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize("name", ["minimal-draft", "own-entries"])
+def test_good_drafts_are_read_with_defaults(name: str) -> None:
+    """A draft may leave out what only an active agreement needs; sensible values stand for it."""
+    agreement, findings = agreement_findings(FIXTURES / "good" / f"{name}.yaml", today=TODAY)
+    assert agreement is not None
+    assert (agreement.rolling, agreement.households, agreement.record_level_k) == (False, False, 5)
+    assert (agreement.largest_cluster, agreement.crowded_cell, agreement.profile) == (50, 20, "standard")
+    assert {found.rule for found in blocks(findings)} >= {"D02", "D03", "D06", "D13"}
+
+
+def test_faults_do_not_hide_other_rules(tmp_path: Path) -> None:
+    """A fault of form somewhere leaves the findings elsewhere: all are named at once."""
+    document = complete_document()
+    document["window"]["months"] = 99
+    del document["dpia"]
+    del document["parties"][0]["legal"]
+    path = tmp_path / "agreement.yaml"
+    path.write_text(agreement_yaml(document), encoding="utf-8")
+    agreement, findings = agreement_findings(path, today=TODAY)
+    assert agreement is None
+    assert {found.rule for found in blocks(findings)} == {"D01", "D06", "D13"}
+
+
+def test_edits_keep_comments_and_order(tmp_path: Path) -> None:
+    """A round trip changes what it is told to and nothing else."""
+    text = (FIXTURES / "good" / "minimal-draft.yaml").read_text(encoding="utf-8")
+    assert edit_text(text, lambda _document: None).count("# dates need no quotes") == 1
+    edited = edit_text(text, lambda document: document["window"].update(months=6))
+    assert edited == edit_text(text, lambda _document: None).replace("months: 12", "months: 6")
+    path = tmp_path / "edited.yaml"
+    path.write_text(edited, encoding="utf-8")
+    assert read_document(path)["window"]["months"] == 6
+
+
+def test_edit_refuses_equal_keys() -> None:
+    """A document with equal keys is not edited: one of them would be lost."""
+    with pytest.raises(AgreementInvalid, match="line 2, column 1: a key stands twice"):
+        edit_text("a: 1\na: 2\n", lambda _document: None)
+
+
+LINES = (FIXTURES / "good" / "minimal-draft.yaml").read_text(encoding="utf-8").splitlines(keepends=True)
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    at=st.integers(0, len(LINES) - 1),
+    put=st.text(st.characters(codec="utf-8", exclude_categories=("Cs",)), max_size=12),
+    drop=st.booleans(),
+)
+def test_any_text_is_read_or_refused(at: int, put: str, drop: bool, tmp_path: Path) -> None:
+    """Whatever stands in a line, the reader gives findings or one refusal, and never anything else."""
+    path = tmp_path / "agreement.yaml"
+    path.write_text("".join([*LINES[:at], put, *LINES[at + drop :]]), encoding="utf-8", newline="")
+    with contextlib.suppress(AgreementInvalid):
+        agreement_findings(path, today=TODAY)
+
+
+@given(st.text(max_size=40))
+def test_any_small_text_is_a_document_or_refused(text: str) -> None:
+    """The reader of documents raises nothing but its own error."""
+    try:
+        source = parse_source(text, where="x")
+    except AgreementInvalid:
+        return
+    assert isinstance(source.document, dict)
+    assert all(fault.place for fault in source.faults)
+
+
+def test_values_are_not_repeated(tmp_path: Path) -> None:
+    """What stands in a wrong field, or as an unknown entry's name, is in no finding."""
+    document = complete_document()
+    document["status"] = "QUILLFEATHER"
+    document["QUILLFEATHER"] = 1
+    document["parties"][0]["QUILLFEATHER"] = "QUILLFEATHER"
+    document["parties"][1]["regime"] = "QUILLFEATHER"
+    document["parties"][1]["legal"][0]["gateways"] = ["quillfeather"]
+    document["matching"]["threshold"] = "QUILLFEATHER"
+    path = tmp_path / "agreement.yaml"
+    path.write_text(agreement_yaml(document), encoding="utf-8")
+    _, findings = agreement_findings(path, today=TODAY)
+    assert len(findings) >= 5
+    assert "quillfeather" not in str(findings).lower()
