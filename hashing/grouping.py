@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,7 +12,7 @@ from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
 from hashing.coding import Coded, Codes, factorize
-from hashing.reading.hashes import LANES, hash_rows
+from hashing.reading.hashes import LANES, Hashes, hash_rows
 from hashing.reading.index import HashIndex
 
 VERSIONS_KEPT = 8
@@ -35,14 +35,27 @@ class Versions:
     left_out: int
 
 
-def _distinct(columns: Sequence[Codes]) -> NDArray[np.int32]:
-    """Number the rows of several columns of codes: equal rows have one number, in the order of their first rows."""
+def _blocks(columns: Sequence[Codes], rows: NDArray[np.int64]) -> Iterator[list[Hashes]]:
+    """Yield the columns' codes of `rows` as words, some rows at a time: copies of whole columns would be large."""
+    for start in range(0, len(rows), _BLOCK):
+        block = rows[start : start + _BLOCK]
+        yield [column[block].astype(np.int64).view(np.uint64) for column in columns]
+
+
+def _distinct(columns: Sequence[Codes], rows: NDArray[np.int64]) -> NDArray[np.int32]:
+    """Number `rows` of several columns of codes: equal rows have one number, in the order of their first rows."""
     index = HashIndex()
-    numbers = []
-    for start in range(0, len(columns[0]), _BLOCK):
-        words = [column[start : start + _BLOCK].astype(np.int64).view(np.uint64) for column in columns]
-        numbers.append(index.add(*(hash_rows(words, lane) for lane in LANES))[0])
+    numbers = [index.add(*(hash_rows(words, lane) for lane in LANES))[0] for words in _blocks(columns, rows)]
     return np.concatenate([np.zeros(0, dtype=np.int32), *numbers])
+
+
+def _repeated(columns: Sequence[Codes], rows: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Return those of `rows` that may be equal to another of them: the others have a hash of their own."""
+    hashed = np.concatenate(
+        [np.zeros(0, dtype=np.uint64), *(hash_rows(words, LANES[0]) for words in _blocks(columns, rows))]
+    )
+    in_order = np.sort(hashed)
+    return rows[np.isin(hashed, np.unique(in_order[1:][in_order[1:] == in_order[:-1]]))]
 
 
 def _complete(fields: Mapping[str, Coded], records: int) -> NDArray[np.int64]:
@@ -66,11 +79,9 @@ def subject_of_records(ref: Codes, fields: Mapping[str, Coded]) -> tuple[NDArray
     Returns:
         Subject of each record, and the number of subjects.
     """
-    rows = _complete(fields, len(ref))
-    alike = _distinct([coded.codes[rows] for coded in fields.values()]) if len(rows) else rows
-    # Identifiers under one reference only join nothing.
-    shared = np.bincount(alike)[alike] > 1 if len(rows) else np.zeros(0, dtype=bool)
-    rows, alike = rows[shared], alike[shared]
+    columns = [coded.codes for coded in fields.values()]
+    rows = _repeated(columns, _complete(fields, len(ref)))
+    alike = _distinct(columns, rows)
     refs = int(ref.max(initial=-1)) + 1
     size = int(alike.max(initial=-1)) + 1
     edges = coo_array(
@@ -109,7 +120,8 @@ def kept_versions(
     position[order] = np.arange(len(order))
     several = np.bincount(subject, minlength=count)[subject] > 1
     some = order[several[order]]  # a subject with one record has one version
-    version = _distinct([subject[some].astype(np.int32), *(coded.codes[some] for coded in fields.values())])
+    columns = [subject.astype(np.int32), *(coded.codes for coded in fields.values())]
+    version = _distinct(columns, some)
     last_record = np.empty(int(version.max(initial=-1)) + 1, dtype=np.int64)
     last_record[version] = some
     last_record = np.concatenate([last_record, np.flatnonzero(~several)])

@@ -182,9 +182,11 @@ def collapse_stream(
     subject, count = subject_of_records(people.ref.codes, people.fields)
     order = np.argsort(last[chosen], kind="stable")
     del last
-    filled = {name: fill_gaps(subject, count, coded, order) for name, coded in people.fields.items()}
-    versions = kept_versions(subject, count, filled, order)
     refs, ref_subject = references(people.ref, subject)
+    fields, quality = dict(people.fields), people.quality
+    del people
+    filled = {name: fill_gaps(subject, count, fields.pop(name), order) for name in tuple(fields)}
+    versions = kept_versions(subject, count, filled, order)
     ragged = np.asarray(stream.ragged, dtype=np.int64)
     reasons = {"no reference": ~has_ref, "no usable identifier": has_ref & ~anything}
     unusable = {reason: _rows_where(flags, records) for reason, flags in reasons.items()}
@@ -211,7 +213,7 @@ def collapse_stream(
             versions=len(versions.kept),
             unusable={reason: len(found) for reason, found in unusable.items()},
             versions_left_out=versions.left_out,
-            fields=people.quality,
+            fields=quality,
             undated_contacts=int((contacts.day == NO_DAY).sum()),
         ),
         rejected=rejected,

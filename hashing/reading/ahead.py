@@ -9,7 +9,7 @@ from typing import TypeVar
 
 T = TypeVar("T")
 
-_DEPTH = 2
+_DEPTH = 1
 _LOOK_UP = 0.1
 """Seconds after which a reader that waits looks whether anybody still wants its batches."""
 

@@ -9,6 +9,7 @@ from hashing.reading.hashes import Hashes
 
 _EMPTY = np.int32(-1)
 _SMALLEST = 1 << 12
+_GROWTH = 4
 
 Keys = NDArray[np.uint64]
 """Shape (n, 2): the halves of n keys."""
@@ -107,7 +108,8 @@ class HashIndex:
         """Make room for `more` keys, so that at most half of the slots are filled."""
         wanted = self._count + more
         if wanted > len(self._keys):
-            grown = np.empty((max(wanted, len(self._keys) * 3 // 2), 2), dtype=np.uint64)
+            # Room that is not used yet costs address space, not memory; moving what is there costs twice its size.
+            grown = np.empty((max(wanted, len(self._keys) * _GROWTH), 2), dtype=np.uint64)
             grown[: self._count] = self._keys[: self._count]
             self._keys = grown
         if 2 * wanted <= len(self._slots):

@@ -25,6 +25,9 @@ from hashing.reading.vocabulary import Normaliser, Vocabulary
 CONTACT_COLUMNS = ("record_date", "case_status", "lead_contact")
 """Logical columns that belong to a contact and say nothing of who the person is."""
 
+_TIDIED = 8
+"""Batches after which Arrow gives back the memory that it holds for later."""
+
 _THREADS = 2
 """Columns normalised at a time: Arrow and numpy work without the interpreter's lock."""
 
@@ -85,8 +88,10 @@ class RecordReader:
         Every batch must have the same columns, `ref` among them.
         """
         with ThreadPoolExecutor(_THREADS, thread_name_prefix="normalise") as pool:
-            for batch in batches:
+            for number, batch in enumerate(batches):
                 self._take(batch, pool)
+                if number % _TIDIED == 0:
+                    pa.default_memory_pool().release_unused()
         return self._finished()
 
     def _take(self, batch: Mapping[str, pa.Array], pool: ThreadPoolExecutor) -> None:

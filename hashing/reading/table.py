@@ -15,7 +15,7 @@ import pyarrow as pa
 
 from schemas.errors import ExtractError
 
-BATCH_ROWS = 131_072
+BATCH_ROWS = 65_536
 """Rows of one batch: large enough that a batch's overhead is lost in it, small enough to forget."""
 
 RAGGED = "more or fewer columns than the header"

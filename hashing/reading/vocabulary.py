@@ -16,6 +16,9 @@ from hashing.reading.index import HashIndex
 
 Normaliser = Callable[[pa.StringArray], normalise.Normalised]
 
+_RULED_AT_ONCE = 16_384
+"""Texts that are normalised at a time: a normaliser works in arrays many times as large as they are."""
+
 
 class Vocabulary:
     """Codes of raw texts, and what each text normalises to.
@@ -57,9 +60,10 @@ class Vocabulary:
             if self._rule is None:
                 self._values.append(fresh)
             else:
-                result = self._rule(fresh)
-                self._values.append(result.values)
-                self._outcomes.append(result.outcomes)
+                for start in range(0, len(fresh), _RULED_AT_ONCE):
+                    result = self._rule(fresh.slice(start, _RULED_AT_ONCE))
+                    self._values.append(result.values)
+                    self._outcomes.append(result.outcomes)
         return codes
 
     def add_cells(self, cells: Cells) -> Codes:
