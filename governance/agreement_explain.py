@@ -19,6 +19,41 @@ class Section:
     lines: tuple[str, ...]
 
 
+_FIELDS = {
+    "ref": "the agency's own reference",
+    "dob": "date of birth",
+    "nhs_number": "NHS number",
+    "uprn": "UPRN (the number of an address)",
+    "record_date": "date of a contact",
+    "contact_type": "kind of a contact",
+    "case_status": "whether a case is open",
+    "lead_contact": "whom to ring",
+}
+_ROLES = {
+    "dpo": "data protection officer",
+    "siro": "senior information risk owner",
+    "caldicott_guardian": "Caldicott guardian",
+    "lead_contact": "contact for the other parties",
+}
+_BASES = {
+    "6(1)(a)": "consent",
+    "6(1)(b)": "a contract",
+    "6(1)(c)": "a legal obligation",
+    "6(1)(d)": "vital interests",
+    "6(1)(e)": "its public task",
+    "6(1)(ea)": "a recognised legitimate interest",
+    "6(1)(f)": "legitimate interests",
+    "9(2)(a)": "explicit consent",
+    "9(2)(c)": "vital interests",
+    "9(2)(g)": "substantial public interest",
+    "9(2)(h)": "health or social care",
+    "9(2)(i)": "public health",
+    "9(2)(j)": "research or statistics",
+    "s35(2)(a)": "consent",
+    "s35(2)(b)": "a law enforcement task",
+}
+"""What a basis is called; the number stands beside it."""
+
 _OUTPUTS = {
     "agencies": "which other agencies know the person",
     "contact_count": "how many contacts they had",
@@ -81,31 +116,44 @@ def _why(agreement: Agreement) -> Iterator[str]:
             yield f"Never for: {'; '.join(purpose['prohibited_uses'])}."
 
 
+def _named(text: str, register: Register) -> str:
+    """Return a basis or condition in words, with its number."""
+    if text in register:
+        return register[text].citation
+    law = "Data Protection Act 2018, " if text.startswith("s") else "UK GDPR, Article "
+    number = text.replace("sch", "Schedule ").replace("-para-", ", paragraph ").replace("s35", "section 35")
+    return f"{_BASES[text]} ({law}{number})" if text in _BASES else f"{law}{number}"
+
+
 def _basis(entry: dict[str, Any], register: Register) -> str:
-    named = [
-        entry[name] for name in ("article_6", "part_3_basis", "article_9", "dpa_condition") if name in entry
-    ]
-    gateways = [register[name].citation if name in register else name for name in entry.get("gateways", ())]
-    said = f"for {_words(entry['purpose'])}: {', '.join(named) or 'no basis named'}"
-    return said + (f"; by way of {'; '.join(gateways)}" if gateways else "")
+    keys = ("article_6", "part_3_basis", "article_9", "dpa_condition")
+    named = [_named(entry[name], register) for name in keys if name in entry]
+    gateways = [_named(name, register) if name in register else name for name in entry.get("gateways", ())]
+    said = f"For {_words(entry['purpose'])} it relies on {'; '.join(named) or 'no basis named'}."
+    return said + (f" It may share by way of {'; '.join(gateways)}." if gateways else "")
 
 
 def _who(agreement: Agreement, register: Register) -> Iterator[str]:
     for party, entry in zip(agreement.parties, agreement.document["parties"], strict=True):
-        yield f"{party.name} ({_words(party.agency_type)}) is a {_words(party.role)}."
-        for legal in entry.get("legal", ()):
-            yield f"{party.name} relies, {_basis(legal, register)}."
+        kind = _words(party.agency_type)
+        shown = "" if kind == party.name.lower() else f" ({kind})"
+        said = [_basis(legal, register) for legal in entry.get("legal", ())]
+        yield " ".join([f"{party.name}{shown} is a {_words(party.role)}.", *said])
         if "opt_out" in entry:
             position = _words(entry["opt_out"]["position"])
             reason = f": {entry['opt_out']['reason']}" if "reason" in entry["opt_out"] else ""
             yield f"{party.name} says that the National Data Opt-out {position}{reason}."
         contacts = entry.get("contacts", {})
         if contacts:
-            named = "; ".join(f"{_words(role)}: {who}" for role, who in contacts.items())
-            yield f"{party.name}, whom to ask: {named}."
+            named = "; ".join(f"{_ROLES[role]}: {who}" for role, who in contacts.items())
+            yield f"Whom to ask at {party.name}: {named}."
     unit = agreement.document["linkage_unit"]
     runs = f"run by {_words(unit['operated_by'])}" if "operated_by" in unit else "a processor"
     yield f"{unit.get('name', agreement.unit_id)} links the sealed records ({runs}). It never holds the linkage secret."
+
+
+def _field(entry: dict[str, Any]) -> str:
+    return _FIELDS.get(entry["name"], _words(entry["name"]))
 
 
 def _what(agreement: Agreement) -> Iterator[str]:
@@ -116,10 +164,10 @@ def _what(agreement: Agreement) -> Iterator[str]:
         "reference": "Kept by its agency",
     }
     for use, words in how.items():
-        named = [_words(e["name"]) for e in agreement.document["fields"] if e["use"] == use]
+        named = [_field(e) for e in agreement.document["fields"] if e["use"] == use]
         if named:
             yield f"{words}: {_list(named)}."
-    clear = [_words(e["name"]) for e in agreement.document["fields"] if e.get("leaves_in_clear")]
+    clear = [_field(e) for e in agreement.document["fields"] if e.get("leaves_in_clear")]
     if clear:
         yield f"May leave in the clear: {_list(clear)}."
     yield "Identifiers leave an agency sealed. What leaves is pseudonymised personal data."
