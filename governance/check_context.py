@@ -120,11 +120,12 @@ def read_beside(path: Path, passphrase: Callable[[], bytes | None]) -> dict[str,
     if "agreement" in document:
         found["agreement_file"] = path.parent / document["agreement"]
     if "key" in document:
-        found["key"] = _identity(path.parent / document["key"], passphrase)
+        found["key"] = open_identity(path.parent / document["key"], passphrase)
     return found
 
 
-def _identity(path: Path, passphrase: Callable[[], bytes | None]) -> PrivateIdentity:
+def open_identity(path: Path, passphrase: Callable[[], bytes | None]) -> PrivateIdentity:
+    """Return the identity in a key file; the passphrase is asked for only when the file has one."""
     try:
         return load_identity(path, None)
     except WrongPassphrase:

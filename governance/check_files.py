@@ -174,9 +174,11 @@ def _hit_findings(hits: list[Hit], where: str, owner: str) -> list[Finding]:
 def _batches(path: Path) -> Iterator[pa.RecordBatch]:
     try:
         if path.suffix == ".parquet":
-            yield from pq.ParquetFile(path).iter_batches(65_536)
+            with pq.ParquetFile(path) as table:
+                yield from table.iter_batches(65_536)
             return
-        header = path.open(encoding="utf-8-sig", errors="replace").readline()
+        with path.open(encoding="utf-8-sig", errors="replace") as stream:
+            header = stream.readline()
         delimiter = max("\t,;|", key=header.count)
         names = [name.strip().strip('"') for name in header.rstrip("\r\n").split(delimiter)]
         options = pa_csv.ConvertOptions(column_types={name: pa.string() for name in names})

@@ -138,11 +138,10 @@ class _Contexts:
 
     def _make(self, beside: Path | None) -> Any:
         from governance.agreement import load_agreement
-        from governance.check_context import Context, read_beside
+        from governance.check_context import Context, open_identity, read_beside
         from governance.check_moments import subjects_of_run
         from governance.exceptions import load_exceptions
         from governance.rules.registry import own_rules
-        from schemas.identity import load_identity
         from schemas.policies import Expectation
 
         options, once = self._options, _once(lambda: passphrase("your key file"))
@@ -150,7 +149,7 @@ class _Contexts:
         agreement_file = entries.pop("agreement_file", self._agreement_file)
         agreement = None if agreement_file is None else load_agreement(agreement_file)
         if self._key_file is not None:
-            entries["key"] = load_identity(self._key_file, once())
+            entries["key"] = open_identity(self._key_file, once)
         if agreement is not None:
             entries["known"] = {**entries.get("known", {}), **agreement.identities}
         expect = entries.pop("expect", Expectation())
