@@ -5,6 +5,7 @@ from __future__ import annotations
 import pickle
 import random
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
@@ -285,6 +286,34 @@ def test_without_rekeying_a_stolen_run_would_join(
         stolen = _steal(con, tmp_path / "stolen")
     assert _joined(stolen, sealed_again, _block) == 1
     assert _joined(stolen, sealed_again, _tokens) == 1
+
+
+def _spilt_blocks(world: World, sealed_again: list[pa.Table], folder: Path) -> int:
+    """Take packages in, make the database spill to disk, and count the block ids of the agencies found there."""
+    folder.mkdir()
+    with connect(spill=folder, threads=1, memory="200MB") as con:
+        _taken_in(world, con)
+        with suppress(duckdb.OutOfMemoryException):  # it frees what it can before it says that it is not enough
+            con.execute("SET memory_limit = '1MB'")
+        spilt = b"".join(path.read_bytes() for path in folder.iterdir())
+    assert len(spilt) > 100_000
+    return sum(
+        value.to_bytes(8, "little", signed=True) in spilt
+        for value in sealed_again[0].column("block").to_pylist()
+    )
+
+
+def test_spill_files_hold_no_token(world: World, sealed_again: list[pa.Table], tmp_path: Path) -> None:
+    """What the database writes to disk when memory is short has none of the agencies' block ids."""
+    assert _spilt_blocks(world, sealed_again, tmp_path / "spill") == 0
+
+
+@pytest.mark.usefixtures("as_sealed")
+def test_without_rekeying_spill_files_would(
+    world: World, sealed_again: list[pa.Table], tmp_path: Path
+) -> None:
+    """The control: without re-keying they stand there to be read."""
+    assert _spilt_blocks(world, sealed_again, tmp_path / "spill") > 100
 
 
 def test_run_files_hold_no_token(world: World, sealed_again: list[pa.Table], tmp_path: Path) -> None:
