@@ -66,9 +66,13 @@ def find_artefacts(
         known: Public identities of those who may have signed.
     """
     found: list[Found] = []
+    seen: set[Path] = set()
     for place in places:
         top = place if place.is_dir() else place.parent
         for path in _walk(place):
+            if path.resolve() in seen:
+                continue  # one place lies inside another
+            seen.add(path.resolve())
             each = _artefact(path, path.relative_to(top).as_posix(), identity, known or {})
             if each is not None:
                 found.append(each)

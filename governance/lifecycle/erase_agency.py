@@ -70,6 +70,7 @@ class AgencyErasure:
             for each in found
             if each.manifest is not None and each.manifest.kind == "crosswalk"
         }
+        self._require_crosswalks(crosswalks)
         refs = self.all_refs = self._all_refs(crosswalks)
         for sealing, table in crosswalks.items():
             here = _numbers(table, refs)
@@ -79,13 +80,7 @@ class AgencyErasure:
         steps: list[Step] = []
         for each in found:
             steps += self._steps(each, crosswalks, refs, by_ref)
-        notes = (
-            []
-            if len(refs) == len(self.refs)
-            else [
-                f"{len(self.refs):,} references were given; the crosswalks count {len(refs):,} as the same people."
-            ]
-        )
+        notes = self._notes(crosswalks)
         return Plan(
             scope=self._scope(refs),
             steps=only_changes(steps),
@@ -132,6 +127,30 @@ class AgencyErasure:
         if self.notices:
             return {"kind": "notice", "packages": [asked.package_id for asked in self.notices]}
         return {"kind": "subjects", "given": len(self.refs), "references": len(list(refs))}
+
+    def _require_crosswalks(self, crosswalks: Mapping[Sealing, pa.Table]) -> None:
+        """Refuse a notice whose row numbers nobody here can turn into references: opened results would be missed."""
+        for asked in self.notices:
+            if asked.rows and (asked.run, asked.seal_id) not in crosswalks:
+                raise ErasureError(
+                    f"the crosswalk of run {asked.run} is not in these folders, so nobody can tell whom the notice is "
+                    "about.",
+                    remedy="Name the folder with the crosswalk too. If it was purged, delete the results of that run.",
+                )
+
+    def _notes(self, crosswalks: Mapping[Sealing, pa.Table]) -> list[str]:
+        notes = []
+        if len(self.all_refs) > len(self.refs):
+            notes.append(
+                f"{len(self.refs):,} references were given; the crosswalks count {len(self.all_refs):,} as the same "
+                "people."
+            )
+        known = {ref for table in crosswalks.values() for ref in table.column("ref").to_pylist()}
+        if missing := len(self.refs - known):
+            notes.append(
+                f"{missing:,} of the references are in no crosswalk here, so the unit cannot be asked about them."
+            )
+        return notes
 
     def _all_refs(self, crosswalks: Mapping[Sealing, pa.Table]) -> frozenset[str]:
         """Return the references given and those that a sealing counted as the same person, until no more come."""

@@ -57,27 +57,27 @@ def rewrite_parquet(path: Path, subjects: Subjects, *, act: bool) -> Rows:
         OutputError: It cannot be written.
     """
     with pq.ParquetFile(path) as source:
-        schema = source.schema_arrow
-        if not _UNDERSTOOD.intersection(schema.names):
-            raise ErasureError(
-                "this table does not say which subject a row is about, so nothing can be taken out of it.",
-                where=str(path),
-                remedy="Delete the run folder, and link again.",
-            )
-        before = source.metadata.num_rows
-        if not act:
-            return Rows(before=before, after=sum(kept.num_rows for kept in _kept(source, subjects)))
-        after = 0
-        with atomic_file(path) as stream, pq.ParquetWriter(stream, schema) as writer:
-            for kept in _kept(source, subjects):
-                writer.write_batch(kept)
-                after += kept.num_rows
+        schema, before = source.schema_arrow, source.metadata.num_rows
+    if not _UNDERSTOOD.intersection(schema.names):
+        raise ErasureError(
+            "this table does not say which subject a row is about, so nothing can be taken out of it.",
+            where=str(path),
+            remedy="Delete the run folder, and link again.",
+        )
+    if not act:
+        return Rows(before=before, after=sum(kept.num_rows for kept in _kept(path, subjects)))
+    after = 0
+    with atomic_file(path) as stream, pq.ParquetWriter(stream, schema) as writer:
+        for kept in _kept(path, subjects):
+            writer.write_batch(kept)
+            after += kept.num_rows
     return Rows(before=before, after=after)
 
 
-def _kept(source: pq.ParquetFile, subjects: Subjects) -> Iterator[pa.RecordBatch]:
-    for batch in source.iter_batches(batch_size=65_536):
-        yield batch.filter(pc.invert(_about(batch, subjects)))
+def _kept(path: Path, subjects: Subjects) -> Iterator[pa.RecordBatch]:
+    with pq.ParquetFile(path) as source:  # closed again before the new file takes its place
+        for batch in source.iter_batches(batch_size=65_536):
+            yield batch.filter(pc.invert(_about(batch, subjects)))
 
 
 def _about(batch: pa.RecordBatch, subjects: Subjects) -> pa.Array:

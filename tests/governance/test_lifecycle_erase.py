@@ -491,3 +491,28 @@ def test_returns_keep_every_other_row(whose: set[int], about: dict[int, set[str]
         }
         stays = number not in whose and others and (agency == AGENCIES[0] or agency in others)
         assert ((number, agency) in kept) == bool(stays)
+
+
+def test_a_notice_without_its_crosswalk_is_not_passed_over(county: County) -> None:
+    """Without the crosswalk nobody can find the rows of opened results, so the notice is refused, not half applied."""
+    folder = erase_at_police(county, ref_of("police", 1))
+    apply(county, UNIT, folder, "--send", county.folder / "notices")
+    (county.home("health") / "june.crosswalk").unlink()
+    before = county.everything("health")
+    notice = county.folder / "notices" / f"notice-{RUN}-health.tally"
+    result = erase(county, "health", "--request", notice, "--receipt", county.folder / "h", "--yes")
+    assert result.exit_code == 1
+    assert "whom the notice is about" in result.stderr
+    assert county.everything("health") == before
+
+
+def test_references_that_nobody_knows_are_told(county: County) -> None:
+    """A mistyped reference is not silently taken for erased; a folder named twice is searched once."""
+    (county.folder / "refs.txt").write_text(f"{ref_of('police', 1)}\nPREF-99\n")
+    home = county.home("police")
+    words = ("--refs", county.folder / "refs.txt", "--json")
+    said = good(run("erase", home, home, *county.options("police"), *words, env=PASSPHRASE))
+    assert said["notes"] == [
+        "1 of the references are in no crosswalk here, so the unit cannot be asked about them."
+    ]
+    assert len(said["artefacts"]) == 4
