@@ -12,13 +12,14 @@ Everything hangs on the block: AES-128 (FIPS 197) of one input a value,
 * A 32-bit token becomes the first 32 bits.
 * A 16-bit token becomes P2[P1[token ^ k1] ^ k2] ^ k3. The 16-bit words k1 to k3 come from AES with token 0 and column
   32,768 + n: the first three words for column 2n, the next three for column 2n + 1. P1 and P2 are random orders of all
-  65,536 values, drawn for the run and forgotten with it. Truncated AES would do, but would make one pair of different tokens in
-  65,536 equal, and so give slightly other scores each time; this keeps different tokens different.
+  65,536 values, drawn for the run and forgotten with it. Truncated AES would do, but would make one pair of different
+  tokens in 65,536 equal, and so give slightly other scores each time; this keeps different tokens different.
 
 So values are equal when token and block were equal, and else only by a chance of 2^-32 (tokens) or 2^-64 (block ids).
 The form for 16 bits is a key-alternating cipher of two rounds (Bogdanov et al., EUROCRYPT 2012; Chen and Steinberger,
-EUROCRYPT 2014) whose permutations are secret too. Its keys are fresh for each block, in which few different values
-meet: three of them are hidden by three words of key whatever the permutations are.
+EUROCRYPT 2014) whose permutations are secret too. No bound is proven for so short a word and so many keys. The argument
+is that a key is used for the values of one column in one block, nearly always one or two and seldom more than three:
+three of them hold 48 bits, as many as the fresh key that hides them.
 """
 
 from __future__ import annotations

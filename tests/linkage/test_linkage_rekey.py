@@ -293,7 +293,8 @@ def _spilt_blocks(world: World, sealed_again: list[pa.Table], folder: Path) -> i
     folder.mkdir()
     with connect(spill=folder, threads=1, memory="200MB") as con:
         _taken_in(world, con)
-        with suppress(duckdb.OutOfMemoryException):  # it frees what it can before it says that it is not enough
+        # It frees what it can before it says that it is not enough.
+        with suppress(duckdb.OutOfMemoryException):
             con.execute("SET memory_limit = '1MB'")
         spilt = b"".join(path.read_bytes() for path in folder.iterdir())
     assert len(spilt) > 100_000
