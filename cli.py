@@ -22,6 +22,7 @@ COMMANDS = {
     "seal": "hashing.commands.packages:seal",
     "link": "linkage.commands.link:link_command",
     "explain": "linkage.commands.explain:explain_command",
+    "privacy-audit": "linkage.commands.privacy_audit:privacy_audit",
     "open": "hashing.commands.packages:open_command",
     "check": "governance.commands.check:check",
     "exception": "governance.commands.exception:exception",

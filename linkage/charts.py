@@ -8,27 +8,19 @@ from __future__ import annotations
 
 import re
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from html import escape
 from typing import Any
 
 from splink import DuckDBAPI, Linker
 
+from linkage.charts_page import page, table
 from linkage.database import connect
 from linkage.explain import REVIEW_WORDS, Explanation
 from linkage.model import silent
 from schemas.scheme import TOKENS, column
 
 _BODY = re.compile(r"<body[^>]*>(.*)</body>", re.DOTALL)
-
-_STYLE = """
-body { font: 16px/1.5 system-ui, sans-serif; margin: 2rem auto; max-width: 60rem; padding: 0 1rem; color: #1a1a1a; }
-table { border-collapse: collapse; width: 100%; margin: 1rem 0; }
-th, td { text-align: left; padding: .3rem .6rem; border-bottom: 1px solid #767676; }
-td.number, th.number { text-align: right; font-variant-numeric: tabular-nums; }
-figure { margin: 2rem 0; overflow-x: auto; }
-@media print { figure { break-inside: avoid; } }
-"""
 
 
 def _charts(settings: Mapping[str, Any], record: Mapping[str, Any] | None) -> list[str]:
@@ -45,17 +37,9 @@ def _charts(settings: Mapping[str, Any], record: Mapping[str, Any] | None) -> li
             charts = [draw.waterfall_chart([dict(record)], filter_nulls=False, remove_sensitive_data=True)]
         else:
             charts = [draw.match_weights_chart(), draw.m_u_parameters_chart()]
-        pages = [chart.to_html(inline=True) for chart in charts]
-    found = [_BODY.search(page) for page in pages]
-    return [each.group(1) if each else page for each, page in zip(found, pages, strict=True)]
-
-
-def _page(title: str, parts: Sequence[str]) -> str:
-    return (
-        f'<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n<title>{escape(title)}</title>\n'
-        f'<meta name="viewport" content="width=device-width, initial-scale=1">\n<style>{_STYLE}</style>\n</head>\n'
-        f"<body>\n<main>\n<h1>{escape(title)}</h1>\n" + "\n".join(parts) + "\n</main>\n</body>\n</html>\n"
-    )
+        drawn = [chart.to_html(inline=True) for chart in charts]
+    found = [_BODY.search(text) for text in drawn]
+    return [each.group(1) if each else text for each, text in zip(found, drawn, strict=True)]
 
 
 def _figure(chart: str, caption: str) -> str:
@@ -63,17 +47,17 @@ def _figure(chart: str, caption: str) -> str:
 
 
 def _steps_table(found: Explanation) -> str:
-    rows = []
-    for step in found.steps:
-        numbers = [f"{value:.4g}" if value is not None else "" for value in (step.m, step.u)]
-        numbers += [f"{step.weight:+.2f}", f"{step.total:+.2f}"]
-        cells = "".join(f'<td class="number">{text}</td>' for text in numbers)
-        rows.append(f'<tr><th scope="row">{escape(step.name)}</th><td>{escape(step.label)}</td>{cells}</tr>')
-    heads = ["m", "u", "weight", "so far"]
-    head = '<th scope="col">compared</th><th scope="col">what agrees</th>' + "".join(
-        f'<th scope="col" class="number">{name}</th>' for name in heads
-    )
-    return f"<table>\n<thead><tr>{head}</tr></thead>\n<tbody>\n" + "\n".join(rows) + "\n</tbody>\n</table>"
+    rows = [
+        (
+            step.name,
+            step.label,
+            *(f"{value:.4g}" if value is not None else "" for value in (step.m, step.u)),
+            f"{step.weight:+.2f}",
+            f"{step.total:+.2f}",
+        )
+        for step in found.steps
+    ]
+    return table(("compared", "what agrees", "m", "u", "weight", "so far"), rows, numbers=4)
 
 
 def pair_html(found: Explanation, settings: Mapping[str, Any]) -> str:
@@ -96,7 +80,7 @@ def pair_html(found: Explanation, settings: Mapping[str, Any]) -> str:
         parts.append(f"<p>For a person to look at: {escape(REVIEW_WORDS[found.review])}.</p>")
     parts += [_steps_table(found), _figure(chart, "The same steps as Splink draws them (waterfall chart).")]
     parts.append("<p>Made from comparison levels alone. This page holds no identifier and no token.</p>")
-    return _page(f"{found.record_a} and {found.record_b}", parts)
+    return page(f"{found.record_a} and {found.record_b}", parts)
 
 
 def model_html(run_id: str, settings: Mapping[str, Any]) -> str:
@@ -107,7 +91,7 @@ def model_html(run_id: str, settings: Mapping[str, Any]) -> str:
         settings: Splink settings of its model.
     """
     weights, probabilities = _charts(settings, None)
-    return _page(
+    return page(
         f"The model of run {run_id}",
         [
             "<p>How much each level of agreement speaks for (to the right) or against (to the left) one person.</p>",
