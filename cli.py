@@ -33,7 +33,7 @@ COMMANDS = {
 }
 """Name on the command line -> module and attribute, in the order of the help page."""
 
-BORROWED: dict[tuple[str, str], str] = {}
+BORROWED: dict[tuple[str, str], str] = {("agreement", "plan-passes"): "synthetic.commands.plan:plan_passes"}
 """Group and name -> a command of the group that lives in a package which the group's own may not import."""
 
 

@@ -23,7 +23,7 @@ from hashing.subjects import Subjects, guess_standards
 from linkage.run import Links
 from schemas.errors import InputError
 from synthetic.evaluation_crosswalks import Crosswalks
-from synthetic.rehearsal import _collapse_all, _Inputs, _read_inputs
+from synthetic.rehearsal import Inputs, collapse_all, read_inputs
 from synthetic.stages import Stages
 
 Ints = NDArray[np.int64]
@@ -120,7 +120,7 @@ def read_run(folder: Path) -> Run:
 
 def numbered_again(
     extracts: Path, *, today: date, agreement: Agreement | None = None
-) -> tuple[_Inputs, dict[str, Subjects]]:
+) -> tuple[Inputs, dict[str, Subjects]]:
     """Read the extracts of a rehearsal and number their subjects as the rehearsal did.
 
     A rehearsal numbers by a seed, so the same extracts on the same day under the same agreement have the same numbers.
@@ -134,13 +134,13 @@ def numbered_again(
         TallystickError: The extracts cannot be read.
     """
     stages = Stages()
-    inputs = _read_inputs(extracts, stages)
+    inputs = read_inputs(extracts, stages)
     standards = agreement.standards if agreement else guess_standards(inputs.extracts)
     fields = agreement.match_fields if agreement else None
-    return inputs, _collapse_all(inputs, standards, fields, today, stages)
+    return inputs, collapse_all(inputs, standards, fields, today, stages)
 
 
-def crosswalks_of(inputs: _Inputs, subjects: Mapping[str, Subjects]) -> Crosswalks:
+def crosswalks_of(inputs: Inputs, subjects: Mapping[str, Subjects]) -> Crosswalks:
     """Return the crosswalks of extracts that were numbered again; references without a subject have -1."""
     found: Crosswalks = {}
     for agency, each in subjects.items():

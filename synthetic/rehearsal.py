@@ -60,7 +60,9 @@ class Rehearsal:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class _Inputs:
+class Inputs:
+    """What a folder holds: extracts and mappings by agency, and the truth if it is known."""
+
     extracts: dict[str, Extract]
     mappings: dict[str, AgencyMapping]
     truth: dict[str, dict[str, str]] | None
@@ -105,7 +107,12 @@ def find_extracts(folder: Path) -> dict[str, Path]:
     return found
 
 
-def _read_inputs(folder: Path, stages: Stages) -> _Inputs:
+def read_inputs(folder: Path, stages: Stages) -> Inputs:
+    """Read the extracts of `folder`, its mapping.yaml and its truth.csv.
+
+    Raises:
+        TallystickError: A file cannot be read, or they do not fit together.
+    """
     paths = find_extracts(folder)
     mapping_file = folder / "mapping.yaml"
     listed = load_mapping(mapping_file) if mapping_file.exists() else {}
@@ -125,7 +132,7 @@ def _read_inputs(folder: Path, stages: Stages) -> _Inputs:
     truth = None
     if truth_file.exists():
         truth = {agency_id(name): refs for name, refs in read_truth(truth_file).items()}
-    return _Inputs(extracts=extracts, mappings=mappings, truth=truth)
+    return Inputs(extracts=extracts, mappings=mappings, truth=truth)
 
 
 def _identities(document: Mapping[str, Any]) -> dict[str, PrivateIdentity]:
@@ -134,13 +141,14 @@ def _identities(document: Mapping[str, Any]) -> dict[str, PrivateIdentity]:
     return {name: PrivateIdentity.generate(name) for name in names}
 
 
-def _collapse_all(
-    inputs: _Inputs,
+def collapse_all(
+    inputs: Inputs,
     standards: Mapping[str, str],
     match_fields: frozenset[str] | None,
     today: date,
     stages: Stages,
 ) -> dict[str, Subjects]:
+    """Collapse each extract to subjects, numbered from a seed."""
     subjects: dict[str, Subjects] = {}
     for name, extract in inputs.extracts.items():
         with stages(f"normalise {name}"):
@@ -155,7 +163,7 @@ def _collapse_all(
 
 
 def _drafted(
-    inputs: _Inputs,
+    inputs: Inputs,
     standards: Mapping[str, str],
     plan: Plan,
     today: date,
@@ -173,7 +181,7 @@ def _drafted(
     )
 
 
-def _require_parties(agreement: Agreement, inputs: _Inputs) -> None:
+def _require_parties(agreement: Agreement, inputs: Inputs) -> None:
     unknown = [name for name in inputs.extracts if agreement.party(name) is None]
     if unknown:
         raise AgreementInvalid(
@@ -229,7 +237,7 @@ def _seal_all(
 
 
 def _open_all(
-    inputs: _Inputs,
+    inputs: Inputs,
     folder: Path,
     agreement: Agreement,
     identities: Mapping[str, PrivateIdentity],
@@ -256,7 +264,7 @@ def _open_all(
 
 
 def _evaluate(
-    inputs: _Inputs, subjects: Mapping[str, Subjects], result: RunResult, threshold: float
+    inputs: Inputs, subjects: Mapping[str, Subjects], result: RunResult, threshold: float
 ) -> Evaluation | None:
     if inputs.truth is None:
         return None
@@ -302,16 +310,16 @@ def rehearse(
     today = now.date()
     stages = Stages(announce=announce)
     with atomic_folder(out) as work:
-        inputs = _read_inputs(folder, stages)
+        inputs = read_inputs(folder, stages)
         plan = None
         if agreement_file is not None:
             given = load_agreement(agreement_file, today=today)
             _require_parties(given, inputs)
             document = given.document
-            subjects = _collapse_all(inputs, given.standards, given.match_fields, today, stages)
+            subjects = collapse_all(inputs, given.standards, given.match_fields, today, stages)
         else:
             standards = guess_standards(inputs.extracts)
-            subjects = _collapse_all(inputs, standards, None, today, stages)
+            subjects = collapse_all(inputs, standards, None, today, stages)
             with stages("plan passes"):
                 plan = plan_passes(list(subjects.values()), budget=Budget(d=0.2, lambda_=0.05))
             if not plan.passes:
