@@ -19,7 +19,7 @@ from clkhash.comparators import NgramComparison
 from clkhash.field_formats import BitsPerFeatureStrategy, FieldHashingProperties, Ignore, StringSpec
 from clkhash.schema import Schema
 
-LOWEST, MOST_CANDIDATES, CHUNK = 0.6, 100, 4000
+LOWEST, MOST_CANDIDATES, CHUNK = 0.75, 30, 4000
 BITS = {
     "forename": (2, 200), "surname": (2, 200), "dob": (1, 200), "sex": (1, 30), "postcode": (2, 120),
     "uprn": (1, 80), "nhs_number": (1, 200), "address": (2, 150),
