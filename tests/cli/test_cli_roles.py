@@ -287,7 +287,7 @@ def test_unsigned_agreement_stops_everybody(county: County, tmp_path: Path) -> N
         assert "D03" in result.stderr
         assert "health has not signed this version" in result.stderr
         assert "D22" in result.stderr
-        assert "the window, in months goes from 12 to 24" in result.stderr
+        assert "the window, in months, goes from 12 to 24" in result.stderr
         assert not list(tmp_path.glob("made*"))
 
 
