@@ -136,6 +136,7 @@ def test_charts_are_whole_files(folder: Path, pairs: list[dict[str, Any]]) -> No
     page = pair_html(found, document["splink"])
     assert _loads_nothing(page)
     assert "vegaEmbed" in page
+    assert ".vega-embed details" in page  # no menu that would send the chart to a web site
     for step in found.steps:
         assert step.label in _without_scripts(page)
     model_page = model_html(run_id, document["splink"])
