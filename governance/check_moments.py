@@ -24,11 +24,14 @@ from governance.rules.base import Finding, Moment
 from governance.rules.linkage import LinkageSubject, Member
 from governance.rules.output import Artefact, OutputSubject
 from governance.rules.package_subject import PackageSubject, Stated, expected_schemas, metadata_hits
-from governance.rules.registry import Family, findings_of
+from governance.rules.registry import AnyRule, Family, findings_of, own_rules
 from schemas.canonical import JSON, parse_json
 from schemas.errors import InputError, NotCanonical
 from schemas.keyfile import FORMAT, MAX_BYTES
 from schemas.manifest import Manifest
+
+OwnRules = Mapping[Family, tuple[AnyRule, ...]]
+"""An organisation's own rules (`governance.rules.registry.own_rules`)."""
 
 
 class Release:
@@ -81,7 +84,11 @@ class Release:
 
 
 def judge_intake(
-    subjects: Sequence[PackageSubject], exceptions: Sequence[SignedException], *, today: date
+    subjects: Sequence[PackageSubject],
+    exceptions: Sequence[SignedException],
+    *,
+    today: date,
+    own: OwnRules | None = None,
 ) -> list[Finding]:
     """Ask the rules on packages about all packages of a run; the known answers of the first count for its fellows.
 
@@ -90,20 +97,25 @@ def judge_intake(
     """
     found: list[Finding] = []
     for subject in subjects:
-        asked = findings_of(Family.PACKAGE, subject, moment=Moment.INTAKE)
+        asked = findings_of(Family.PACKAGE, subject, moment=Moment.INTAKE, own=own)
         found += cover(asked, exceptions, party=subject.stated.sender, today=today)
     return gate(found)
 
 
 def judge_run(
-    run: LinkageSubject, exceptions: Sequence[SignedException], *, moment: Moment, today: date
+    run: LinkageSubject,
+    exceptions: Sequence[SignedException],
+    *,
+    moment: Moment,
+    today: date,
+    own: OwnRules | None = None,
 ) -> list[Finding]:
     """Ask the rules on runs, before or after linking.
 
     Raises:
         ComplianceBlocked: A rule stops the run.
     """
-    found = findings_of(Family.LINKAGE, run, moment=moment)
+    found = findings_of(Family.LINKAGE, run, moment=moment, own=own)
     return gate(cover(found, exceptions, party=run.agreement.unit_id, today=today))
 
 
@@ -147,14 +159,18 @@ def return_subject(
 
 
 def judge_output(
-    output: OutputSubject, exceptions: Sequence[SignedException], *, party: str
+    output: OutputSubject,
+    exceptions: Sequence[SignedException],
+    *,
+    party: str,
+    own: OwnRules | None = None,
 ) -> list[Finding]:
     """Ask the rules on outputs.
 
     Raises:
         ComplianceBlocked: A rule stops the output.
     """
-    found = findings_of(Family.OUTPUT, output, moment=Moment.OUTPUT)
+    found = findings_of(Family.OUTPUT, output, moment=Moment.OUTPUT, own=own)
     return gate(cover(found, exceptions, party=party, today=output.today))
 
 
@@ -185,6 +201,7 @@ class RunJudge:
     ) -> None:
         self.agreement, self.today, self.exceptions = agreement, today, exceptions
         self._last_run, self._readable_keys = last_run or {}, readable_keys
+        self._own = own_rules()  # installed rules are looked for once a run
         self._packages: list[tuple[Manifest, str, PackageWatch]] = []
         self.findings: list[Finding] = []
 
@@ -218,9 +235,9 @@ class RunJudge:
             )
             for (manifest, where, watch), told in zip(self._packages, stated, strict=True)
         ]
-        self.findings += judge_intake(subjects, self.exceptions, today=self.today)
+        self.findings += judge_intake(subjects, self.exceptions, today=self.today, own=self._own)
         self.findings += judge_run(
-            self._run(stated), self.exceptions, moment=Moment.BEFORE_LINK, today=self.today
+            self._run(stated), self.exceptions, moment=Moment.BEFORE_LINK, today=self.today, own=self._own
         )
 
     def after(
@@ -248,7 +265,7 @@ class RunJudge:
             person=person,
         )
         before = {(found.rule, found.where) for found in self.findings}
-        found = judge_run(run, self.exceptions, moment=Moment.AFTER_LINK, today=self.today)
+        found = judge_run(run, self.exceptions, moment=Moment.AFTER_LINK, today=self.today, own=self._own)
         self.findings += [each for each in found if (each.rule, each.where) not in before]
 
     def output(self, table: pa.Table, receiver: str, *, people: int, as_of: date) -> None:
@@ -266,7 +283,7 @@ class RunJudge:
             made=None,
             today=self.today,
         )
-        self.findings += judge_output(subject, self.exceptions, party=self.agreement.unit_id)
+        self.findings += judge_output(subject, self.exceptions, party=self.agreement.unit_id, own=self._own)
 
     def _run(self, stated: Sequence[Stated]) -> LinkageSubject:
         return LinkageSubject(

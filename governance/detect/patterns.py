@@ -15,6 +15,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import date
 from enum import Enum
+from functools import lru_cache
 
 from governance.detect.names import holds_name
 
@@ -156,16 +157,24 @@ def find_in_text(text: str, place: str, *, today: date) -> list[Hit]:
     Dates of the last years are dates of the work here, and a name counts when a forename and a surname stand
     side by side: *May* or *West* alone is a word.
     """
-    found = [
-        Hit(kind=kind, place=place)
-        for kind, pattern in _COMPILED.items()
-        if kind is not Kind.UPRN and pattern.search(text) and verified(kind, text, today, recent=RECENT)
-    ]
-    if _LONG_NUMBER.search(text):
-        found.append(Hit(kind=Kind.UPRN, place=place))
+    return [Hit(kind=kind, place=place) for kind in _kinds_in(text, today)]
+
+
+@lru_cache(maxsize=4096)
+def _kinds_in(text: str, today: date) -> tuple[Kind, ...]:
+    """Return the kinds of identifier in a short text; manifests repeat the same words over and over."""
+    found: list[Kind] = []
+    if "@" in text or any(map(str.isdigit, text)):
+        found += [
+            kind
+            for kind, pattern in _COMPILED.items()
+            if kind is not Kind.UPRN and pattern.search(text) and verified(kind, text, today, recent=RECENT)
+        ]
+        if _LONG_NUMBER.search(text):
+            found.append(Kind.UPRN)
     if holds_name(text):
-        found.append(Hit(kind=Kind.PERSON_NAME, place=place))
-    return found
+        found.append(Kind.PERSON_NAME)
+    return tuple(found)
 
 
 _LONG_NUMBER = re.compile(r"(?<![0-9A-Za-z])(?:[1-9][0-9]{10,11}|0[0-9]{11})(?![0-9A-Za-z])")

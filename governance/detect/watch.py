@@ -35,7 +35,8 @@ class ColumnFacts:
     Attributes:
         type: Its Arrow type, as text.
         nulls: Empty cells.
-        low, high: Smallest and largest number (days since 1970 for dates, bytes for binary), None when empty.
+        low, high: Smallest and largest number (days since 1970 for dates, bytes for binary), None when empty. Of tokens
+            only as far as it takes to see both halves of their range.
         uneven: Whether the numbers lie in one half of the range of their type, as no tokens do.
         small: 64-bit numbers below `SMALL` in size.
     """
@@ -81,7 +82,11 @@ class _Heaviest:
 
     def see(self, values: NDArray[np.int64]) -> None:
         mask = len(self._counts) - 1
-        self._counts += np.bincount((values & mask).astype(np.int32), minlength=mask + 1)
+        buckets = values & mask
+        if len(values) < mask // 8:
+            np.add.at(self._counts, buckets, 1)  # a count of all buckets would take longer than the values
+        else:
+            self._counts += np.bincount(buckets, minlength=mask + 1)
 
     @property
     def most(self) -> int:
@@ -96,25 +101,47 @@ class _Column:
         self.rows = self.nulls = self.small = self.nhs = self.readable = self.hashed = 0
         self.low: int | None = None
         self.high: int | None = None
-        self.distinct = 0
         self.heaviest = _Heaviest(rows) if pa.types.is_int64(kind) else None
+        self._half = 2 ** (kind.bit_width - 1) if pa.types.is_unsigned_integer(kind) else None
+        self._distinct = 0
+        self._flag, self._bytes_ = pa.types.is_boolean(kind), pa.types.is_binary(kind)
+        self._day = pa.types.is_date32(kind)
 
     def see(self, values: pa.Array, *, probe: bool) -> None:
-        self.nulls += values.null_count
-        first = self.rows == 0
+        nulls, first = values.null_count, self.rows == 0
+        self.nulls += nulls
         self.rows += len(values)
-        if pa.types.is_boolean(self.kind) or len(values) == values.null_count:
+        if self._flag or len(values) == nulls:
             return
-        if pa.types.is_binary(self.kind):
+        if self._half is not None:
+            self._tokens(values)
+        elif self._bytes_:
             self._bytes(values)
+        elif self.heaviest is not None:
+            self._blocks((values.drop_null() if nulls else values).to_numpy(), probe=probe and first)
+        else:
+            self._bounds(values.view(pa.int32()) if self._day else values)
+
+    def _tokens(self, values: pa.Array) -> None:
+        """Look at tokens until they are seen to lie in both halves of their range, which is in the first few."""
+        if self.low is not None and not self._one_sided:
             return
-        numbers = values.view(pa.int32()) if pa.types.is_date32(self.kind) else values
-        bounds = pc.min_max(numbers)
-        self._widen(bounds["min"].as_py(), bounds["max"].as_py())
-        if first:
-            self.distinct = len(numbers.slice(0, SAMPLE).drop_null().unique())
-        if self.heaviest is not None:
-            self._blocks(numbers.drop_null().to_numpy(), probe=probe and first)
+        self._bounds(values.slice(0, SAMPLE) if self.low is None else values)
+        if self._one_sided and not self._distinct:
+            self._distinct = len(values.slice(0, SAMPLE).drop_null().unique())
+
+    @property
+    def _one_sided(self) -> bool:
+        """Whether all tokens so far lie in one half of their range."""
+        if self._half is None or self.low is None or self.high is None:
+            return False
+        return bool(self.high < self._half or self.low >= self._half)
+
+    def _bounds(self, values: pa.Array) -> None:
+        bounds = pc.min_max(values)
+        low, high = bounds["min"].as_py(), bounds["max"].as_py()
+        if low is not None:
+            self._widen(low, high)
 
     def _widen(self, low: int, high: int) -> None:
         self.low = low if self.low is None else min(self.low, low)
@@ -130,26 +157,17 @@ class _Column:
             self.hashed += count_known(number_prefixes(blocks[: 16 * SAMPLE]), self.today, USUAL)
 
     def _bytes(self, values: pa.Array) -> None:
-        bounds = pc.min_max(pc.binary_length(values))
-        self._widen(bounds["min"].as_py(), bounds["max"].as_py())
+        self._bounds(pc.binary_length(values))
         scan = ColumnScan(self.name, today=self.today)
         self.readable += scan.readable(values.slice(0, SAMPLE).drop_null())
 
-    @property
-    def _half(self) -> int | None:
-        """Where the upper half of the range of a token begins."""
-        return 2 ** (self.kind.bit_width - 1) if pa.types.is_unsigned_integer(self.kind) else None
-
     def facts(self) -> ColumnFacts:
-        half, one_half = self._half, False
-        if half is not None and self.low is not None and self.high is not None:
-            one_half = self.high < half or self.low >= half
         return ColumnFacts(
             type=str(self.kind),
             nulls=self.nulls,
             low=self.low,
             high=self.high,
-            uneven=one_half and self.distinct >= FEWEST_EVEN,
+            uneven=self._one_sided and self._distinct >= FEWEST_EVEN,
             small=self.small,
         )
 
