@@ -73,7 +73,9 @@ def _required(error: ValidationError, path: Path_) -> Fault:
     missing = tuple(name for name in error.validator_value if name not in error.instance)
     active = "then" in error.absolute_schema_path
     what = "a required entry is missing from an active agreement" if active else "a required entry is missing"
-    return Fault(path=path, message=f"{what}: {', '.join(missing)}.", missing=missing, harmless=active)
+    older = "; of an older version? tallystick agreement migrate" if "agreement_schema" in missing else ""
+    message = f"{what}: {', '.join(missing)}{older}."
+    return Fault(path=path, message=message, missing=missing, harmless=active)
 
 
 def _faults(error: ValidationError) -> Iterator[Fault]:

@@ -107,7 +107,8 @@ def _earlier(envelope: Envelope, agreement: Agreement) -> Mapping[str, Any] | No
 def read_signatures(folder: Path, agreement: Agreement) -> Signatures:
     """Verify every signature file in `folder` over the canonical bytes of the agreement.
 
-    A file that proves nothing is listed in `broken`; one over an earlier version, validly signed, only in `earlier`.
+    A file that proves nothing is listed in `broken`; one over an earlier version, validly signed, only in `earlier`. An
+    earlier version under keys that nobody holds any more (a party left, or has new keys) is passed over.
     """
     body = canonical_json(agreement.document)
     known = {party.id: party.keys for party in agreement.parties if party.keys is not None}
@@ -119,11 +120,12 @@ def read_signatures(folder: Path, agreement: Agreement) -> Signatures:
         try:
             value, envelope = _read(path)
             found = verify_payload(value, known, payload_type=PAYLOAD_TYPE)
+            document = None if envelope.payload == body else _earlier(envelope, agreement)
             if envelope.payload == body:
                 signers |= found
-            elif (document := _earlier(envelope, agreement)) is not None and found:
+            elif document is not None and found:
                 earlier[digest(document)] = document
-            if not found:
+            if not found and document is None:
                 broken[path.name] = "holds no valid signature of a party's key"
         except OSError:
             broken[path.name] = "cannot be read"

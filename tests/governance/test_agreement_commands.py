@@ -235,6 +235,16 @@ def test_explain_in_plain_english_and_as_a_page(tmp_path: Path) -> None:
     assert "anonym" not in (html + text).lower()
 
 
+@pytest.mark.parametrize("name", ["minimal-draft", "own-entries", "complete"])
+def test_explain_takes_whatever_is_valid(name: str, tmp_path: Path) -> None:
+    """A draft that leaves much out is explained too, and says what is missing."""
+    path = COMPLETE.with_name(f"{name}.yaml")
+    result = run("agreement", "explain", path)
+    assert result.exit_code == 0, result.output
+    assert ("binds nobody" in result.stdout) == (name != "complete")
+    assert run("agreement", "explain", path, "--html", tmp_path / "a.html").exit_code == 0
+
+
 def test_dpv_annex_names_every_field_and_basis(tmp_path: Path) -> None:
     """The annex is JSON-LD whose terms have declared prefixes, with each field, purpose and party of the agreement."""
     run("agreement", "explain", COMPLETE, "--dpv", tmp_path / "a.jsonld")

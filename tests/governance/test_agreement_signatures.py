@@ -68,6 +68,19 @@ def test_one_changed_word_undoes_all_signatures(signed: Path) -> None:
         require_agreement(signed, today=TODAY)
 
 
+def test_file_of_a_party_that_left_is_passed_over(signed: Path) -> None:
+    """A signature over an earlier version by a party that is none any more neither counts nor blocks."""
+    document = complete_document()
+    document["version"] = "2.0.0"
+    document["parties"] = [party for party in document["parties"] if party["id"] != "health"]
+    signed.write_text(agreement_yaml(document), encoding="utf-8")
+    agreement = parse_agreement(document)
+    for name in ("police", "childrens_social_care"):
+        write_signature(signed, agreement, identities()[name])
+    assert (signatures_folder(signed) / "health.dsse.json").exists()
+    assert agreement_findings(signed, today=TODAY)[1] == []
+
+
 def test_missing_signature_blocks(signed: Path) -> None:
     """Two of three are not all."""
     (signatures_folder(signed) / "health.dsse.json").unlink()
