@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from calendar import monthrange
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from datetime import date, datetime, timedelta
 from pathlib import Path
 from typing import BinaryIO
@@ -22,7 +22,7 @@ from governance.gate import remarks
 from governance.rules.package_subject import Stated
 from hashing import normalise
 from hashing.apart import NOBODY, Apart, apart_batch
-from hashing.coding import Coded, by_appearance
+from hashing.coding import Coded, Column, by_appearance
 from hashing.counts import counts_of
 from hashing.derive import derive, with_rarity
 from hashing.homes import sealed_homes
@@ -180,6 +180,69 @@ def _sealed_leads(leads: Coded, keys: RunKeys, context: bytes, random_bytes: Ran
     return pa.RecordBatch.from_arrays([pa.array(sealed, type=pa.binary())], schema=LEADS)
 
 
+Part = tuple[str, str, Callable[[BinaryIO], None]]
+"""Name, type and writer of a part of a package."""
+
+
+@dataclass(kw_only=True, slots=True)
+class _Parts:
+    """The parts of a sealed package, made one after the other as they are written."""
+
+    subjects: Subjects
+    derived: Mapping[str, Column]
+    sent: Contacts
+    apart: Apart
+    agreement: Agreement
+    run_id: str
+    keys: RunKeys
+    release: Release
+    random_bytes: RandomBytes
+    progress: Callable[[int, int], None] | None
+    reports: list[PassReport] = field(default_factory=list)
+
+    def all(self) -> Iterator[Part]:
+        """Yield every part, watched by the rules of release."""
+        versions = pa.RecordBatch.from_arrays([pa.array(self.subjects.version_subject)], schema=VERSIONS)
+        yield self._table("versions", VERSIONS, versions)
+        yield from self._tokens()
+        if self.agreement.households:
+            yield self._homes()
+        yield self._table("apart", APART, apart_batch(self.apart))
+        yield self._table("contacts", CONTACTS, _contacts_batch(self.sent))
+        context = lead_context(self.agreement.digest, self.run_id, self.subjects.agency)
+        yield self._table(
+            "leads", LEADS, _sealed_leads(self.sent.lead, self.keys, context, self.random_bytes)
+        )
+
+    def _table(self, name: str, schema: pa.Schema, batch: pa.RecordBatch) -> Part:
+        return name, ARROW_STREAM, arrow_stream(schema, self.release.batches(name, [batch]))
+
+    def _tokens(self) -> Iterator[Part]:
+        sealed = seal(
+            self.derived,
+            self.agreement.passes,
+            self.keys,
+            crowded_cell=self.agreement.crowded_cell,
+            random_bytes=self.random_bytes,
+        )
+        for index, made in enumerate(sealed):
+            report = PassReport(
+                name=made.blocking.name, sealed=made.sealed, incomplete=made.incomplete, crowded=made.crowded
+            )
+            self.reports.append(report)
+            watched = self.release.batches(pass_part(index), made.batches)
+            yield pass_part(index), ARROW_STREAM, arrow_stream(pass_schema(made.blocking), watched)
+            if self.progress is not None:
+                self.progress(index + 1, len(self.agreement.passes))
+
+    def _homes(self) -> Part:
+        homes, left_out = sealed_homes(self.subjects, self.keys, crowded_cell=self.agreement.crowded_cell)
+        self.reports.append(
+            PassReport(name="household", sealed=homes.num_rows, incomplete=0, crowded=left_out)
+        )
+        return self._table("homes", HOMES, homes)
+
+
 def seal_subjects(
     subjects: Subjects,
     target: Path,
@@ -226,49 +289,25 @@ def seal_subjects(
     """
     keys = RunKeys(secret=secret, agreement_digest=agreement.digest, run_id=run_id)
     derived = derive(subjects)
-    counts = counts_of(
+    counted = counts_of(
         with_rarity(derived), subjects.version_subject, agreement.passes, crowded_cell=agreement.crowded_cell
     )
-    context = lead_context(agreement.digest, run_id, subjects.agency)
-    reports: list[PassReport] = []
     sent, after = in_window(subjects.contacts, agreement, as_of)
     release = Release(
         agreement, today=created_at.date(), rows=len(subjects.version_subject), exceptions=exceptions
     )
-
-    def parts() -> Iterator[tuple[str, str, Callable[[BinaryIO], None]]]:
-        versions = pa.RecordBatch.from_arrays([pa.array(subjects.version_subject)], schema=VERSIONS)
-        yield "versions", ARROW_STREAM, arrow_stream(VERSIONS, release.batches("versions", [versions]))
-        sealed = seal(
-            derived, agreement.passes, keys, crowded_cell=agreement.crowded_cell, random_bytes=random_bytes
-        )
-        for index, made in enumerate(sealed):
-            reports.append(
-                PassReport(
-                    name=made.blocking.name,
-                    sealed=made.sealed,
-                    incomplete=made.incomplete,
-                    crowded=made.crowded,
-                )
-            )
-            watched = release.batches(pass_part(index), made.batches)
-            yield pass_part(index), ARROW_STREAM, arrow_stream(pass_schema(made.blocking), watched)
-            if progress is not None:
-                progress(index + 1, len(agreement.passes))
-        if agreement.households:
-            homes, left_out = sealed_homes(subjects, keys, crowded_cell=agreement.crowded_cell)
-            reports.append(
-                PassReport(name="household", sealed=homes.num_rows, incomplete=0, crowded=left_out)
-            )
-            yield "homes", ARROW_STREAM, arrow_stream(HOMES, release.batches("homes", [homes]))
-        kept_apart = release.batches("apart", [apart_batch(apart)])
-        yield "apart", ARROW_STREAM, arrow_stream(APART, kept_apart)
-        contacts = release.batches("contacts", [_contacts_batch(sent)])
-        yield "contacts", ARROW_STREAM, arrow_stream(CONTACTS, contacts)
-        leads = release.batches("leads", [_sealed_leads(sent.lead, keys, context, random_bytes)])
-        yield "leads", ARROW_STREAM, arrow_stream(LEADS, leads)
-        release.approve(stated, target.name)  # what is written so far is thrown away when this refuses
-
+    facts = {
+        "scheme": SCHEME,
+        "seal_id": seal_id,
+        "contacts_after": None if after is None else after.isoformat(),
+        "key_check": keys.key_check(),
+        "normaliser": normalise.normaliser_fingerprint().hex(),
+        "standards": dict(agreement.standards),
+        "quality": asdict(subjects.quality),
+        "counted": counted,
+        **({} if secret_facts is None else {"linkage_secret": dict(secret_facts)}),
+        **({} if exclusions is None else {"exclusions": dict(exclusions)}),
+    }
     stated = Stated(
         kind="sealed",
         agreement_digest=agreement.digest,
@@ -284,19 +323,25 @@ def seal_subjects(
             "contacts": len(sent.day),
             "apart": len(apart.subjects),
         },
-        facts={
-            "scheme": SCHEME,
-            "seal_id": seal_id,
-            "contacts_after": None if after is None else after.isoformat(),
-            "key_check": keys.key_check(),
-            "normaliser": normalise.normaliser_fingerprint().hex(),
-            "standards": dict(agreement.standards),
-            "quality": asdict(subjects.quality),
-            "counted": counts,  # type: ignore[dict-item]
-            **({} if secret_facts is None else {"linkage_secret": dict(secret_facts)}),
-            **({} if exclusions is None else {"exclusions": dict(exclusions)}),
-        },
+        facts=facts,  # type: ignore[arg-type]
     )
+    parts = _Parts(
+        subjects=subjects,
+        derived=derived,
+        sent=sent,
+        apart=apart,
+        agreement=agreement,
+        run_id=run_id,
+        keys=keys,
+        release=release,
+        random_bytes=random_bytes,
+        progress=progress,
+    )
+
+    def watched() -> Iterator[Part]:
+        yield from parts.all()
+        release.approve(stated, target.name)  # what is written so far is thrown away when this refuses
+
     write_package(
         target,
         kind=stated.kind,
@@ -308,12 +353,12 @@ def seal_subjects(
         created_at=created_at,
         counts=stated.counts,
         facts=stated.facts,
-        parts=parts(),
+        parts=watched(),
     )
     return SealReport(
         agency=subjects.agency,
         quality=subjects.quality,
-        passes=tuple(reports),
+        passes=tuple(parts.reports),
         contacts_sent=len(sent.day),
         contacts_kept_back=len(subjects.contacts.day) - len(sent.day),
         contacts_after=None if after is None else after.isoformat(),

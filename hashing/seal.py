@@ -27,8 +27,9 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from hashing.cmac import Blocks
-from hashing.coding import Codes, Column, Mapped
-from hashing.derive import NameSet, rarity
+from hashing.coding import Column, Mapped
+from hashing.derive import NameSet
+from hashing.digests import SLICE_ROWS, Digests, digests_of
 from hashing.keys import TokenKeys
 from schemas.payload import pass_schema, token_type
 from schemas.scheme import DERIVED, TOKENS, Pass
@@ -37,9 +38,6 @@ RandomBytes = Callable[[int], bytes]
 
 BATCH_ROWS = 1 << 17
 """Rows of a record batch: about 10 MB of tokens."""
-
-SLICE_ROWS = 1 << 12
-"""Rows that are sealed at a time: their digests then stay in a core's own cache."""
 
 WORKERS = 2
 
@@ -67,151 +65,10 @@ class SealedPass:
         return pa.Table.from_batches(list(self.batches), schema=pass_schema(self.blocking))
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class _Field:
-    """V_f of all values derived from one identifier, side by side: a version's row is fetched once for all of them.
-
-    Attributes:
-        source: Shape (versions,): row of `blocks` of each version, -1 where there is no value; None when `blocks` has
-            one row a version.
-        blocks: Shape (distinct values + 1, derived values, 2); the last row, zero, stands for a missing one.
-    """
-
-    source: Codes | None
-    blocks: NDArray[np.uint64]
-
-    def fetch(self, rows: NDArray[np.int64], out: NDArray[np.uint64]) -> NDArray[np.uint64]:
-        """Return the digests of `rows`, shape (rows, derived values, 2), in the buffer `out`."""
-        at = rows if self.source is None else self.source[rows]
-        width = 2 * self.blocks.shape[1]
-        fetched = out[: len(rows) * width].reshape(len(rows), self.blocks.shape[1], 2)
-        np.take(self.blocks, at, axis=0, out=fetched, mode="wrap")  # -1: the last row
-        return fetched
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class _Digests:
-    """V_f of every version.
-
-    Attributes:
-        fields: The digests, by identifier.
-        place: Derived value -> its identifier, and its place among the values of that.
-        bits: Derived value -> its bit in `held` and `member`.
-        held: Shape (versions,), uint64: which derived values each version has.
-        member: Shape (versions,), uint64: which rarity classes each version's names belong to.
-        classes: The rarity classes.
-    """
-
-    fields: Mapping[str, _Field]
-    place: Mapping[str, tuple[str, int]]
-    bits: Mapping[str, np.uint64]
-    held: NDArray[np.uint64]
-    member: NDArray[np.uint64]
-    classes: frozenset[str]
-
-
-def _with_missing(blocks: Blocks) -> Blocks:
-    return np.vstack([blocks, np.zeros((1, 2), dtype=np.uint64)])
-
-
-def _name_set_blocks(column: NameSet, keys: TokenKeys) -> tuple[Blocks, NDArray[np.bool_]]:
-    """Return V of both names in order of their own digests (pairs of little-endian numbers), and who has both."""
-    each, together = keys.name_set()
-    names = _with_missing(each.mac_texts(column.forename.values))
-    held = np.zeros(len(column.forename.source), dtype=bool)
-    blocks = np.zeros((len(held) + 1, 2), dtype=np.uint64)
-    for start in range(0, len(held), SLICE_ROWS):
-        rows = slice(start, min(start + SLICE_ROWS, len(held)))
-        left, right = (
-            np.take(name.table, name.source[rows], mode="wrap") for name in (column.forename, column.surname)
-        )
-        one, two = names[left], names[right]
-        swap = (one[:, 0] > two[:, 0]) | ((one[:, 0] == two[:, 0]) & (one[:, 1] > two[:, 1]))
-        first, second = np.where(swap[:, None], two, one), np.where(swap[:, None], one, two)
-        held[rows] = (left >= 0) & (right >= 0)
-        blocks[rows] = together.mac([first, second])
-    return blocks, held
-
-
-class _DigestBuilder:
-    """Collects the digests of derived values by the identifier that they derive from."""
-
-    def __init__(self, versions: int, keys: TokenKeys) -> None:
-        self._keys = keys
-        self._columns: dict[str, list[Blocks]] = {}
-        self._sources: dict[str, Codes | None] = {}
-        self.place: dict[str, tuple[str, int]] = {}
-        self.bits: dict[str, np.uint64] = {}
-        self.held = np.zeros(versions, dtype=np.uint64)
-        self.member = np.zeros(versions, dtype=np.uint64)
-        self.classes: set[str] = set()
-
-    def _add(self, name: str, field: str, source: Codes | None, blocks: Blocks) -> np.uint64:
-        columns = self._columns.setdefault(field, [])
-        self._sources[field] = source
-        self.place[name] = (field, len(columns))
-        columns.append(blocks)
-        self.bits[name] = np.uint64(1) << np.uint64(len(self.bits))
-        return self.bits[name]
-
-    def mapped(self, name: str, column: Mapped, member: NDArray[np.bool_] | None = None) -> None:
-        """Add a derived value, or a rarity class with its members among the values."""
-        digests = _with_missing(self._keys.digests(name, column.values))
-        bit = self._add(name, name.partition(".")[0], column.source, digests[column.table])
-
-        def flags(table: NDArray[np.bool_]) -> NDArray[np.uint64]:
-            return np.take(np.where(table, bit, np.uint64(0)), column.source, mode="wrap")
-
-        self.held |= flags(column.table >= 0)
-        if member is not None:
-            self.classes.add(name)
-            self.member |= flags(np.append(member, False)[column.table])
-
-    def name_set(self, column: NameSet) -> None:
-        """Add the name set, one digest a version."""
-        blocks, held = _name_set_blocks(column, self._keys)
-        bit = self._add("name_set", "name_set", None, blocks)
-        self.held |= np.where(held, bit, np.uint64(0))
-
-    def build(self) -> _Digests:
-        """Return the digests, those of one identifier side by side."""
-        fields = {}
-        for field in list(self._columns):
-            columns = self._columns.pop(field)
-            fields[field] = _Field(source=self._sources[field], blocks=np.stack(columns, axis=1))
-        return _Digests(
-            fields=fields,
-            place=self.place,
-            bits=self.bits,
-            held=self.held,
-            member=self.member,
-            classes=frozenset(self.classes),
-        )
-
-
-def _digests(
-    derived: Mapping[str, Column], keys: TokenKeys, needed: frozenset[str], *, versions: int
-) -> _Digests:
-    """Compute V_f of every distinct value once."""
-    made = _DigestBuilder(versions, keys)
-    for name, column in derived.items():
-        if name in needed:
-            if isinstance(column, NameSet):
-                made.name_set(column)
-            elif isinstance(column, Mapped):
-                made.mapped(name, column)
-    for field in ("forename", "surname"):
-        exact = derived.get(f"{field}.exact")
-        if isinstance(exact, Mapped):
-            for kind, member in rarity(exact).items():
-                made.mapped(f"{field}.{kind}", exact, member)
-    return made.build()
-
-
 class _Buffers:
     """Buffers of one thread, for all fields of a slice."""
 
-    def __init__(self, digests: _Digests) -> None:
+    def __init__(self, digests: Digests) -> None:
         self.fetched = {
             name: np.empty(SLICE_ROWS * 2 * field.blocks.shape[1], dtype=np.uint64)
             for name, field in digests.fields.items()
@@ -233,7 +90,7 @@ class _PassSealer:
         keys: Keys of the run.
     """
 
-    def __init__(self, blocking: Pass, digests: _Digests, keys: TokenKeys) -> None:
+    def __init__(self, blocking: Pass, digests: Digests, keys: TokenKeys) -> None:
         self.blocking = blocking
         self._digests = digests
         self._tokens = [name for name in blocking.tokens if name in digests.place]
@@ -323,7 +180,7 @@ class _PassSealer:
             column[:] = self._comparison.encrypt_into(blocks, output).view(column.dtype)[:, 0]
 
 
-def _complete(blocking: Pass, digests: _Digests) -> NDArray[np.int64]:
+def _complete(blocking: Pass, digests: Digests) -> NDArray[np.int64]:
     """Return the versions that hold every part of the pass."""
     if any(part not in digests.bits for part in blocking.parts):
         return np.zeros(0, dtype=np.int64)
@@ -352,7 +209,7 @@ def _pieces(rows: int) -> list[slice]:
 
 
 def _noise(
-    blocking: Pass, rows: int, digests: _Digests, random_bytes: RandomBytes
+    blocking: Pass, rows: int, digests: Digests, random_bytes: RandomBytes
 ) -> dict[str, NDArray[np.uint16]]:
     """Draw random tokens for every row and rarity class of the pass, in the order of its columns."""
     classes = [name for name in blocking.tokens if name in digests.classes]
@@ -363,7 +220,7 @@ def _batches(
     sealer: _PassSealer,
     rows: NDArray[np.int64],
     ids: NDArray[np.int64],
-    digests: _Digests,
+    digests: Digests,
     pool: ThreadPoolExecutor,
     random_bytes: RandomBytes,
 ) -> Iterator[pa.RecordBatch]:
@@ -397,7 +254,7 @@ def seal(
     """
     needed = frozenset(TOKENS) | {part for blocking in passes for part in blocking.parts}
     versions = max((_rows(column) for column in derived.values()), default=0)
-    digests = _digests(derived, keys, needed, versions=versions)
+    digests = digests_of(derived, keys, needed, versions=versions)
     with ThreadPoolExecutor(max_workers=WORKERS, thread_name_prefix="seal") as pool:
         for blocking in passes:
             complete = _complete(blocking, digests)

@@ -304,7 +304,7 @@ def test_every_token_is_asked_for_by_a_comparison() -> None:
 
 
 @settings(max_examples=50, deadline=None)
-@given(st.lists(st.integers(-3, 12), max_size=80), st.integers(1, 6), st.integers(0, 2**62))
+@given(st.lists(st.integers(-3, 12), max_size=80), st.integers(1, 6), st.integers(0, 2**58))
 def test_crowded_cells_are_counted_exactly(cells: list[int], limit: int, spread: int) -> None:
     """A block id is kept exactly when it occurs at most as often as allowed, whatever bucket it falls in."""
     ids = np.array([cell * spread + (cell << 20) for cell in cells], dtype=np.int64)

@@ -1,0 +1,158 @@
+"""Digests V_f of all derived values of all versions, kept so that sealing fetches them quickly."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hashing.cmac import Blocks
+from hashing.coding import Codes, Column, Mapped
+from hashing.derive import NameSet, rarity
+from hashing.keys import TokenKeys
+
+SLICE_ROWS = 1 << 12
+"""Rows that are sealed at a time: their digests then stay in a core's own cache."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class FieldDigests:
+    """V_f of all values derived from one identifier, side by side: a version's row is fetched once for all of them.
+
+    Attributes:
+        source: Shape (versions,): row of `blocks` of each version, -1 where there is no value; None when `blocks` has
+            one row a version.
+        blocks: Shape (distinct values + 1, derived values, 2); the last row, zero, stands for a missing one.
+    """
+
+    source: Codes | None
+    blocks: NDArray[np.uint64]
+
+    def fetch(self, rows: NDArray[np.int64], out: NDArray[np.uint64]) -> NDArray[np.uint64]:
+        """Return the digests of `rows`, shape (rows, derived values, 2), in the buffer `out`."""
+        at = rows if self.source is None else self.source[rows]
+        width = 2 * self.blocks.shape[1]
+        fetched = out[: len(rows) * width].reshape(len(rows), self.blocks.shape[1], 2)
+        np.take(self.blocks, at, axis=0, out=fetched, mode="wrap")  # -1: the last row
+        return fetched
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Digests:
+    """V_f of every version.
+
+    Attributes:
+        fields: The digests, by identifier.
+        place: Derived value -> its identifier, and its place among the values of that.
+        bits: Derived value -> its bit in `held` and `member`.
+        held: Shape (versions,), uint64: which derived values each version has.
+        member: Shape (versions,), uint64: which rarity classes each version's names belong to.
+        classes: The rarity classes.
+    """
+
+    fields: Mapping[str, FieldDigests]
+    place: Mapping[str, tuple[str, int]]
+    bits: Mapping[str, np.uint64]
+    held: NDArray[np.uint64]
+    member: NDArray[np.uint64]
+    classes: frozenset[str]
+
+
+def _with_missing(blocks: Blocks) -> Blocks:
+    return np.vstack([blocks, np.zeros((1, 2), dtype=np.uint64)])
+
+
+def _name_set_blocks(column: NameSet, keys: TokenKeys) -> tuple[Blocks, NDArray[np.bool_]]:
+    """Return V of both names in order of their own digests (pairs of little-endian numbers), and who has both."""
+    each, together = keys.name_set()
+    names = _with_missing(each.mac_texts(column.forename.values))
+    held = np.zeros(len(column.forename.source), dtype=bool)
+    blocks = np.zeros((len(held) + 1, 2), dtype=np.uint64)
+    for start in range(0, len(held), SLICE_ROWS):
+        rows = slice(start, min(start + SLICE_ROWS, len(held)))
+        left, right = (
+            np.take(name.table, name.source[rows], mode="wrap") for name in (column.forename, column.surname)
+        )
+        one, two = names[left], names[right]
+        swap = (one[:, 0] > two[:, 0]) | ((one[:, 0] == two[:, 0]) & (one[:, 1] > two[:, 1]))
+        first, second = np.where(swap[:, None], two, one), np.where(swap[:, None], one, two)
+        held[rows] = (left >= 0) & (right >= 0)
+        blocks[rows] = together.mac([first, second])
+    return blocks, held
+
+
+class _Builder:
+    """Collects the digests of derived values by the identifier that they derive from."""
+
+    def __init__(self, versions: int, keys: TokenKeys) -> None:
+        self._keys = keys
+        self._columns: dict[str, list[Blocks]] = {}
+        self._sources: dict[str, Codes | None] = {}
+        self.place: dict[str, tuple[str, int]] = {}
+        self.bits: dict[str, np.uint64] = {}
+        self.held = np.zeros(versions, dtype=np.uint64)
+        self.member = np.zeros(versions, dtype=np.uint64)
+        self.classes: set[str] = set()
+
+    def _add(self, name: str, field: str, source: Codes | None, blocks: Blocks) -> np.uint64:
+        columns = self._columns.setdefault(field, [])
+        self._sources[field] = source
+        self.place[name] = (field, len(columns))
+        columns.append(blocks)
+        self.bits[name] = np.uint64(1) << np.uint64(len(self.bits))
+        return self.bits[name]
+
+    def mapped(self, name: str, column: Mapped, member: NDArray[np.bool_] | None = None) -> None:
+        """Add a derived value, or a rarity class with its members among the values."""
+        digests = _with_missing(self._keys.digests(name, column.values))
+        bit = self._add(name, name.partition(".")[0], column.source, digests[column.table])
+
+        def flags(table: NDArray[np.bool_]) -> NDArray[np.uint64]:
+            return np.take(np.where(table, bit, np.uint64(0)), column.source, mode="wrap")
+
+        self.held |= flags(column.table >= 0)
+        if member is not None:
+            self.classes.add(name)
+            self.member |= flags(np.append(member, False)[column.table])
+
+    def name_set(self, column: NameSet) -> None:
+        """Add the name set, one digest a version."""
+        blocks, held = _name_set_blocks(column, self._keys)
+        bit = self._add("name_set", "name_set", None, blocks)
+        self.held |= np.where(held, bit, np.uint64(0))
+
+    def build(self) -> Digests:
+        """Return the digests, those of one identifier side by side."""
+        fields = {}
+        for field in list(self._columns):
+            columns = self._columns.pop(field)
+            fields[field] = FieldDigests(source=self._sources[field], blocks=np.stack(columns, axis=1))
+        return Digests(
+            fields=fields,
+            place=self.place,
+            bits=self.bits,
+            held=self.held,
+            member=self.member,
+            classes=frozenset(self.classes),
+        )
+
+
+def digests_of(
+    derived: Mapping[str, Column], keys: TokenKeys, needed: frozenset[str], *, versions: int
+) -> Digests:
+    """Compute V_f of every distinct value once."""
+    made = _Builder(versions, keys)
+    for name, column in derived.items():
+        if name in needed:
+            if isinstance(column, NameSet):
+                made.name_set(column)
+            elif isinstance(column, Mapped):
+                made.mapped(name, column)
+    for field in ("forename", "surname"):
+        exact = derived.get(f"{field}.exact")
+        if isinstance(exact, Mapped):
+            for kind, member in rarity(exact).items():
+                made.mapped(f"{field}.{kind}", exact, member)
+    return made.build()
