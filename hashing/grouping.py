@@ -12,11 +12,15 @@ from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
 from hashing.coding import Coded, Codes, factorize
+from hashing.other_names import OtherNames
 from hashing.reading.hashes import LANES, Hashes, hash_rows
 from hashing.reading.index import HashIndex
 
 VERSIONS_KEPT = 8
 """Most versions of one subject that are sealed, the latest first; more are counted and left out."""
+
+RECORDED_FIRST = 4
+"""Recorded versions of a subject that come before those with other names."""
 
 _PLACES = ("postcode", "uprn", "nhs_number", "address")
 _BLOCK = 1 << 18
@@ -27,12 +31,24 @@ class Versions:
     """The versions of all subjects.
 
     Attributes:
-        kept: One record for each version that is sealed, by subject, the latest first.
+        record: Record of each version that is sealed, by subject, the latest first.
+        forename: Forename that it has instead of the record's, a code of the field; -1 where it has the record's.
+        surname: Surname, likewise.
         left_out: Versions beyond the most that a subject may have.
     """
 
-    kept: NDArray[np.int64]
+    record: NDArray[np.int64]
+    forename: NDArray[np.int32]
+    surname: NDArray[np.int32]
     left_out: int
+
+    def of(self, name: str, field: Coded) -> Coded:
+        """Return an identifier of each version, from that of each record."""
+        taken = field.take(self.record)
+        other = {"forename": self.forename, "surname": self.surname}.get(name)
+        if other is None:
+            return taken
+        return Coded(codes=np.where(other >= 0, other, taken.codes), values=taken.values)
 
 
 def _blocks(columns: Sequence[Codes], rows: NDArray[np.int64]) -> Iterator[list[Hashes]]:
@@ -105,17 +121,16 @@ def fill_gaps(subject: NDArray[np.int64], count: int, coded: Coded, order: NDArr
     return Coded(codes=np.where(missing, latest[subject], coded.codes), values=coded.values)
 
 
-def kept_versions(
-    subject: NDArray[np.int64], count: int, fields: Mapping[str, Coded], order: NDArray[np.int64]
-) -> Versions:
-    """Return the latest record of each version, at most `VERSIONS_KEPT` of a subject.
+def _ranks(owner: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Return the place of each row among the rows of its owner, from 0; rows of one owner stand together."""
+    starts = np.flatnonzero(np.r_[True, owner[1:] != owner[:-1]])
+    return np.arange(len(owner)) - np.repeat(starts, np.diff(np.r_[starts, len(owner)]))
 
-    Args:
-        subject: Subject of each record.
-        count: Number of subjects.
-        fields: Identifiers of each record, gaps filled.
-        order: The records in the order of their latest contacts.
-    """
+
+def _recorded(
+    subject: NDArray[np.int64], count: int, fields: Mapping[str, Coded], order: NDArray[np.int64]
+) -> NDArray[np.int64]:
+    """Return the latest record of each version, by subject, the latest version first."""
     position = np.empty(len(order), dtype=np.int64)
     position[order] = np.arange(len(order))
     several = np.bincount(subject, minlength=count)[subject] > 1
@@ -125,13 +140,60 @@ def kept_versions(
     last_record = np.empty(int(version.max(initial=-1)) + 1, dtype=np.int64)
     last_record[version] = some
     last_record = np.concatenate([last_record, np.flatnonzero(~several)])
-    # Newest first within each subject; the rank in that order decides which versions stay.
-    by_subject = last_record[np.lexsort((-position[last_record], subject[last_record]))]
-    owner = subject[by_subject]
-    starts = np.flatnonzero(np.r_[True, owner[1:] != owner[:-1]])
-    rank = np.arange(len(owner)) - np.repeat(starts, np.diff(np.r_[starts, len(owner)]))
-    kept = by_subject[rank < VERSIONS_KEPT]
-    return Versions(kept=kept, left_out=len(by_subject) - len(kept))
+    return last_record[np.lexsort((-position[last_record], subject[last_record]))]
+
+
+def kept_versions(
+    subject: NDArray[np.int64],
+    count: int,
+    fields: Mapping[str, Coded],
+    order: NDArray[np.int64],
+    others: OtherNames,
+) -> Versions:
+    """Return the versions of all subjects, at most `VERSIONS_KEPT` of a subject.
+
+    First come the `RECORDED_FIRST` latest that were recorded, then those with other names, then older ones.
+
+    Args:
+        subject: Subject of each record.
+        count: Number of subjects.
+        fields: Identifiers of each record, gaps filled.
+        order: The records in the order of their latest contacts.
+        others: Other names of records.
+    """
+    recorded = _recorded(subject, count, fields, order)
+    rank = _ranks(subject[recorded])
+    latest = np.empty(count, dtype=np.int64)
+    latest[subject[recorded[rank == 0]]] = recorded[rank == 0]
+    named = latest[subject[others.record]]
+    record = np.concatenate([recorded, named])
+    as_recorded = np.full(len(recorded), -1, dtype=np.int32)
+    forename = np.concatenate([as_recorded, others.forename])
+    surname = np.concatenate([as_recorded, others.surname])
+    if len(named):
+        names = [
+            np.where(other >= 0, other, fields[name].codes[record]) if name in fields else other
+            for name, other in (("forename", forename), ("surname", surname))
+        ]
+        number = _distinct([subject[record].astype(np.int32), *names], np.arange(len(record)))
+        first = np.full(int(number.max()) + 1, len(record), dtype=np.int64)
+        first[number[::-1]] = np.arange(len(record))[::-1]
+        # A name that the subject is recorded with, or that is listed twice, is no further version.
+        new = (np.arange(len(record)) < len(recorded)) | (first[number] == np.arange(len(record)))
+        late = len(record)
+        priority = np.concatenate(
+            [np.where(rank < RECORDED_FIRST, rank, rank + late), np.arange(len(named)) + RECORDED_FIRST]
+        )
+        chosen = np.flatnonzero(new)
+        chosen = chosen[np.lexsort((priority[chosen], subject[record[chosen]]))]
+        record, forename, surname = record[chosen], forename[chosen], surname[chosen]
+    kept = _ranks(subject[record]) < VERSIONS_KEPT
+    return Versions(
+        record=record[kept],
+        forename=forename[kept],
+        surname=surname[kept],
+        left_out=int(len(record) - kept.sum()),
+    )
 
 
 def references(ref: Coded, subject: NDArray[np.int64]) -> tuple[pa.StringArray, NDArray[np.int32]]:

@@ -33,12 +33,15 @@ COMBINED = ("forename", "surname", "address")
 CONSTANT = ("sex", "record_date", "contact_type", "case_status", "lead_contact")
 """Logical columns that may have one value in all rows; one that tells people apart may not."""
 
+ALSO = {"forename": "also_forename", "surname": "also_surname", "name": "also_name"}
+"""What columns with other names of a person hold -> the logical column that all such columns become."""
+
 ORDERS = ("forename_first", "surname_first")
 """How a column that holds the whole name is written."""
 
-_TEXTS = ("agency_type", "encoding", "delimiter", "sheet")
+_TEXTS = ("agency_type", "encoding", "delimiter", "sheet", "list_delimiter")
 _BY_COLUMN = ("columns", "dates", "codes", "standards", "combine", "constants")
-_AGENCY_ENTRIES = {*_TEXTS, *_BY_COLUMN, "split"}
+_AGENCY_ENTRIES = {*_TEXTS, *_BY_COLUMN, "split", "also"}
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -57,6 +60,8 @@ class AgencyMapping:
         encoding: Encoding of a CSV file; found out when None.
         delimiter: Delimiter of a CSV file; found out when None.
         sheet: Name of the sheet of a workbook; the first one when None.
+        also: `forename`, `surname` or `name` (a whole name) -> headers of columns with other names of the person.
+        list_delimiter: What separates several names in such a column, besides semicolons, bars and line breaks.
     """
 
     agency_type: str | None = None
@@ -70,6 +75,8 @@ class AgencyMapping:
     encoding: str | None = None
     delimiter: str | None = None
     sheet: str | None = None
+    also: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    list_delimiter: str | None = None
 
 
 def _entries(value: Any, where: str) -> dict[str, Any]:
@@ -180,10 +187,10 @@ def _agency(entry: Any, where: str) -> AgencyMapping:
                 where=where,
                 remedy=f"Use one of: {', '.join(sorted(_AGENCY_ENTRIES))}.",
             )
-    parts = {name: _entries(entries.get(name), f"{where}.{name}") for name in (*_BY_COLUMN, "split")}
+    parts = {name: _entries(entries.get(name), f"{where}.{name}") for name in (*_BY_COLUMN, "split", "also")}
     for name in _BY_COLUMN:
         _logical(parts[name], f"{where}.{name}")
-    for kind, allowed in (("combine", COMBINED), ("constants", CONSTANT)):
+    for kind, allowed in (("combine", COMBINED), ("constants", CONSTANT), ("also", tuple(ALSO))):
         for name in parts[kind]:
             _among(name, allowed, f"{where}.{kind}")
     texts = {
@@ -203,6 +210,8 @@ def _agency(entry: Any, where: str) -> AgencyMapping:
         encoding=texts.get("encoding"),
         delimiter=_delimiter(texts.get("delimiter"), f"{where}.delimiter"),
         sheet=texts.get("sheet"),
+        also={name: _headers(value, f"{where}.also.{name}") for name, value in parts["also"].items()},
+        list_delimiter=_delimiter(texts.get("list_delimiter"), f"{where}.list_delimiter"),
     )
     _refuse_two_origins(mapping, where)
     return mapping

@@ -12,8 +12,9 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from hashing import normalise
-from hashing.coding import Coded, recode
-from hashing.mapping import AgencyMapping
+from hashing.coding import Coded, Codes, recode
+from hashing.mapping import ALSO, AgencyMapping
+from hashing.other_names import OtherNames, other_names
 from hashing.reading.records import Records
 from hashing.reading.vocabulary import Normaliser
 from schemas.scheme import FIELDS
@@ -37,27 +38,35 @@ class People:
         ref: Local reference of each record.
         fields: Identifier -> its normalised value in each record.
         quality: Identifier -> what became of the rows.
+        others: Other names of records.
     """
 
     ref: Coded
     fields: Mapping[str, Coded]
     quality: Mapping[str, FieldQuality]
+    others: OtherNames
 
     def take(self, records: NDArray[np.int64]) -> People:
         """Return the people of `records` only."""
         if len(records) == len(self.ref.codes):
             return self
+        number = np.full(len(self.ref.codes), -1, dtype=np.int64)
+        number[records] = np.arange(len(records))
         return People(
             ref=self.ref.take(records),
             fields={name: coded.take(records) for name, coded in self.fields.items()},
             quality=self.quality,
+            others=self.others.under(number),
         )
 
 
 def identifier_rules(
     mapping: AgencyMapping, standards: Mapping[str, str], fields: frozenset[str]
 ) -> dict[str, Normaliser | None]:
-    """Return the normaliser of each of `fields`; None for a date, whose column has to be seen whole."""
+    """Return the normaliser of each of `fields`, None for a date, whose column has to be seen whole.
+
+    The columns of other names of these fields have none either: they hold lists.
+    """
 
     def standard(field: str, native: str) -> str:
         return "generic" if standards.get(field) == "generic" else native
@@ -72,7 +81,9 @@ def identifier_rules(
         "nhs_number": partial(normalise.normalise_nhs_number, standard=standard("nhs_number", "nhs")),  # type: ignore[arg-type]
         "address": normalise.normalise_address,
     }
-    return {name: rules[name] for name in FIELDS if name in fields}
+    also = {"forename", "surname"} & fields
+    listed = dict.fromkeys(name for kind, name in ALSO.items() if kind in also or (kind == "name" and also))
+    return {name: rules[name] for name in FIELDS if name in fields} | listed
 
 
 def normalised_dates(
@@ -107,10 +118,21 @@ def _identifier(
 
 def people_of(records: Records, mapping: AgencyMapping, today: date) -> People:
     """Return the records' people; the records' vocabularies are used up, so that they can be let go of."""
+    written: dict[str, tuple[Codes, Mapping[int, tuple[str, ...]]]] = {
+        kind: (records.codes[kind], records.vocabularies[kind].beside)
+        for kind in ("forename", "surname")
+        if kind in records.codes and records.vocabularies[kind].beside
+    }
+    columns = {
+        kind: (records.codes.pop(name), records.vocabularies.pop(name).values().to_pylist())
+        for kind, name in ALSO.items()
+        if name in records.codes
+    }
     ref, _ = _identifier("ref", records, mapping, today)
     fields: dict[str, Coded] = {}
     quality: dict[str, FieldQuality] = {}
     for name in FIELDS:
         if name in records.codes:
             fields[name], quality[name] = _identifier(name, records, mapping, today)
-    return People(ref=ref, fields=fields, quality=quality)
+    others = other_names(written, columns, fields, mapping.list_delimiter)
+    return People(ref=ref, fields=fields, quality=quality, others=others)

@@ -183,10 +183,10 @@ def collapse_stream(
     order = np.argsort(last[chosen], kind="stable")
     del last
     refs, ref_subject = references(people.ref, subject)
-    fields, quality = dict(people.fields), people.quality
+    fields, quality, others = dict(people.fields), people.quality, people.others
     del people
     filled = {name: fill_gaps(subject, count, fields.pop(name), order) for name in tuple(fields)}
-    versions = kept_versions(subject, count, filled, order)
+    versions = kept_versions(subject, count, filled, order, others)
     ragged = np.asarray(stream.ragged, dtype=np.int64)
     reasons = {"no reference": ~has_ref, "no usable identifier": has_ref & ~anything}
     unusable = {reason: _rows_where(flags, records) for reason, flags in reasons.items()}
@@ -203,14 +203,14 @@ def collapse_stream(
         count=count,
         refs=refs,
         ref_subject=ref_subject,
-        version_subject=subject[versions.kept].astype(np.int32),
-        fields={name: coded.take(versions.kept) for name, coded in filled.items()},
+        version_subject=subject[versions.record].astype(np.int32),
+        fields={name: versions.of(name, coded) for name, coded in filled.items()},
         standards=standards,
         contacts=contacts,
         quality=Quality(
             rows=records.rows + len(ragged),
             subjects=count,
-            versions=len(versions.kept),
+            versions=len(versions.record),
             unusable={reason: len(found) for reason, found in unusable.items()},
             versions_left_out=versions.left_out,
             fields=quality,

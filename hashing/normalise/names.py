@@ -94,16 +94,15 @@ def surname_parts(words: list[str]) -> list[str]:
     return [*parts, pending] if pending else parts
 
 
-def _alternatives(text: str, kind: Kind | None) -> tuple[str, ...]:
+def _alternatives(text: str, kind: Kind | None, parts: bool) -> tuple[str, ...]:
     read_as: Kind = kind or "surname"
     if _name_parts.normalise_one(text, read_as)[0] is None:
         return ()
     main, others = _name_parts.take_apart(text, read_as)
     names = _name_parts.other_names(others, read_as)
-    splits = kind == "surname" or (kind is None and "-" in text)
-    if splits:
-        parts = surname_parts(main)
-        names += parts if len(parts) > 1 else []
+    if parts and (kind == "surname" or (kind is None and "-" in text)):
+        halves = surname_parts(main)
+        names += halves if len(halves) > 1 else []
     own = " ".join(main)
     return tuple(dict.fromkeys(name for name in names if name != own))
 
@@ -114,23 +113,26 @@ _HAS_ALTERNATIVE = (
 )
 
 
-def alternative_names(raw: pa.StringArray, *, kind: Kind | None = None) -> list[tuple[str, ...]]:
+def alternative_names(
+    raw: pa.StringArray, *, kind: Kind | None = None, parts: bool = True
+) -> list[tuple[str, ...]]:
     """Other names written in each value: known as, née, formerly, and the parts of a double-barrelled name.
 
     Args:
         raw: n raw values.
         kind: `surname` splits at hyphens and spaces, `forename` at neither, None at hyphens only.
+        parts: Whether the parts of a double-barrelled name are other names at all.
 
     Returns:
         n tuples of normalised names without the main one; most are empty.
     """
     text = plain(raw)
-    pattern = _HAS_ALTERNATIVE + ("| " if kind == "surname" else "")
+    pattern = _HAS_ALTERNATIVE + ("| " if kind == "surname" and parts else "")
     likely = np.asarray(pc.fill_null(pc.match_substring_regex(text, pattern), False), dtype=bool)
     found: list[tuple[str, ...]] = [()] * len(text)
     rows = np.flatnonzero(likely)
     for row, value in zip(rows.tolist(), text.take(pa.array(rows)).to_pylist(), strict=True):
-        found[row] = _alternatives(value, kind)
+        found[row] = _alternatives(value, kind, parts)
     return found
 
 

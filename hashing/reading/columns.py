@@ -9,7 +9,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from hashing.coding import encode
-from hashing.mapping import COLUMNS, AgencyMapping
+from hashing.mapping import ALSO, COLUMNS, AgencyMapping
 from hashing.normalise import split_full_name
 from hashing.normalise._words import words
 from hashing.reading.table import fold
@@ -53,6 +53,8 @@ def _wanted(mapping: AgencyMapping) -> Iterator[tuple[str, str]]:
         yield from ((logical, header) for header in headers)
     for header in mapping.split:
         yield "the whole name", header
+    for kind, headers in mapping.also.items():
+        yield from ((f"another {kind}", header) for header in headers)
 
 
 def _columns_hint(headers: Sequence[str], mapping: AgencyMapping) -> str:
@@ -153,7 +155,8 @@ class LogicalColumns:
             )
         made = {*self._renamed, *mapping.combine, *mapping.constants}
         made |= {"forename", "surname"} if mapping.split else set()
-        self.names = tuple(logical for logical in COLUMNS if logical in made)
+        also = [logical for kind, logical in ALSO.items() if kind in mapping.also]
+        self.names = (*(logical for logical in COLUMNS if logical in made), *also)
 
     def used(self) -> list[str]:
         """Return the headers that are made use of, in the order of the source."""
@@ -162,7 +165,7 @@ class LogicalColumns:
         return [header for folded, header in self._headers.items() if folded in wanted]
 
     def of(self, batch: pa.RecordBatch) -> dict[str, pa.Array]:
-        """Return logical column -> text of a batch, in the order of the contract.
+        """Return logical column -> text of a batch, in the order of the contract; then those of other names.
 
         Raises:
             ExtractError: A column holds no text.
@@ -178,6 +181,9 @@ class LogicalColumns:
         for header, order in self._mapping.split.items():
             whole = plain_strings(column(header, "the whole name"))
             found["forename"], found["surname"] = _split_names(whole, order)
+        for kind, headers in self._mapping.also.items():
+            cells = [plain_strings(column(header, f"another {kind}")) for header in headers]
+            found[ALSO[kind]] = _combined(cells, "\n")
         for logical, constant in self._mapping.constants.items():
             found[logical] = _constant(constant, batch.num_rows)
         return {logical: found[logical] for logical in self.names}

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import pyarrow as pa
@@ -20,10 +21,17 @@ from hashing import normalise
 from hashing.coding import Codes
 from hashing.reading.hashes import LANES, Cells, hash_rows
 from hashing.reading.index import HashIndex
-from hashing.reading.vocabulary import Normaliser, Vocabulary
+from hashing.reading.vocabulary import Normaliser, Others, Vocabulary
 
 CONTACT_COLUMNS = ("record_date", "case_status", "lead_contact")
 """Logical columns that belong to a contact and say nothing of who the person is."""
+
+_OTHERS: dict[str, Others] = {
+    "forename": partial(normalise.alternative_names, kind="forename"),
+    "surname": partial(normalise.alternative_names, kind="surname", parts=False),
+}
+"""Where known-as and previous names are written in the name itself. The parts of a double-barrelled surname are no
+other names here: they would double the tokens of everybody who has one (docs/spec/normalisation.md)."""
 
 _TIDIED = 8
 """Batches after which Arrow gives back the memory that it holds for later."""
@@ -104,7 +112,9 @@ class RecordReader:
         record, fresh = self._index.add(*keys)
         self._record.append(record)
         if not self._vocabularies:
-            self._vocabularies = {name: Vocabulary(self._rules.get(name)) for name in (*people, *contacts)}
+            self._vocabularies = {
+                name: Vocabulary(self._rules.get(name), _OTHERS.get(name)) for name in (*people, *contacts)
+            }
 
         def code(name: str) -> Codes:
             vocabulary = self._vocabularies[name]

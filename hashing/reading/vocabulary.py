@@ -10,11 +10,12 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from hashing import normalise
-from hashing.coding import Coded, Codes, recode
+from hashing.coding import Codes
 from hashing.reading.hashes import LANES, Cells, Hashes, hash_strings
 from hashing.reading.index import HashIndex
 
 Normaliser = Callable[[pa.StringArray], normalise.Normalised]
+Others = Callable[[pa.StringArray], list[tuple[str, ...]]]
 
 _RULED_AT_ONCE = 16_384
 """Texts that are normalised at a time: a normaliser works in arrays many times as large as they are."""
@@ -23,13 +24,17 @@ _RULED_AT_ONCE = 16_384
 class Vocabulary:
     """Codes of raw texts, and what each text normalises to.
 
+    `beside` holds, for a code whose text has other names in it, these names.
+
     Args:
         rule: Normalises texts one by one, as they come; None keeps them as they are written, for a rule that has to
             see the whole column.
+        others: Tells the other names that are written in each text.
     """
 
-    def __init__(self, rule: Normaliser | None = None) -> None:
-        self._rule = rule
+    def __init__(self, rule: Normaliser | None = None, others: Others | None = None) -> None:
+        self.beside: dict[int, tuple[str, ...]] = {}
+        self._rule, self._others = rule, others
         self._index = HashIndex()
         self._values: list[pa.StringArray] = []
         self._outcomes: list[NDArray[np.uint8]] = []
@@ -60,6 +65,9 @@ class Vocabulary:
             if self._rule is None:
                 self._values.append(fresh)
             else:
+                if self._others is not None:
+                    named = enumerate(self._others(fresh), start=len(self._index) - len(rows))
+                    self.beside.update((code, names) for code, names in named if names)
                 for start in range(0, len(fresh), _RULED_AT_ONCE):
                     result = self._rule(fresh.slice(start, _RULED_AT_ONCE))
                     self._values.append(result.values)
@@ -83,7 +91,3 @@ class Vocabulary:
     def outcomes(self) -> NDArray[np.uint8]:
         """Return what normalising made of each code (`Outcome`)."""
         return np.concatenate([np.zeros(0, dtype=np.uint8), *self._outcomes])
-
-    def settle(self, codes: Codes) -> Coded:
-        """Return `codes` over distinct normalised values: several texts may have become one."""
-        return recode(Coded(codes=codes, values=self.values()), self.values())
