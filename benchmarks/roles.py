@@ -6,6 +6,7 @@ import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Sequence
 from datetime import date
 from pathlib import Path
 
@@ -32,7 +33,7 @@ def tallystick(*arguments: str | Path) -> None:
         raise SystemExit(f"tallystick {' '.join(command[3:])}\n{done.stdout}{done.stderr}")
 
 
-def _key_files(folder: Path) -> None:
+def _key_files(folder: Path, passes: Sequence[str] | None) -> None:
     for name in (*AGENCIES, UNIT):
         tallystick("keys", "new", name, "--out", folder / f"{name}.key")
     parties = [word for name in AGENCIES for word in ("--party", name)]
@@ -40,9 +41,12 @@ def _key_files(folder: Path) -> None:
     tallystick("agreement", "new", *parties, *keys, "--out", folder / "draft.yaml")
     # Completed and signed like the agreement of a rehearsal, and marked as one.
     words = ENVIRONMENT["TALLYSTICK_PASSPHRASE"].encode()
+    document = read_document(folder / "draft.yaml")
+    if passes is not None:
+        document["sealing"]["passes"] = list(passes)
     write_rehearsal_agreement(
         folder / "agreement.yaml",
-        read_document(folder / "draft.yaml"),
+        document,
         {name: load_identity(folder / f"{name}.key", words) for name in (*AGENCIES, UNIT)},
         today=date.today(),
     )
@@ -75,12 +79,13 @@ def seal_arguments(folder: Path, name: str, out: Path) -> list[str | Path]:
     ]
 
 
-def make_area(folder: Path, *, people: int) -> None:
+def make_area(folder: Path, *, people: int, passes: Sequence[str] | None = None) -> None:
     """Make extracts, keys, the agreement and the linkage secret in `folder`, unless they are there already.
 
     Args:
         folder: Where; what an interrupted call left behind is made anew.
         people: Residents; about 1.1 records of subjects for each come out.
+        passes: Blocking passes of the agreement; those of a draft when None.
     """
     if (folder / "ready").exists():
         return
@@ -90,7 +95,7 @@ def make_area(folder: Path, *, people: int) -> None:
     tallystick(
         "synth", folder / "extracts", "--people", str(people), "--seed", "5", "--format", "parquet", *agencies
     )
-    _key_files(folder)
+    _key_files(folder, passes)
     _ceremony(folder)
     (folder / "ready").touch()
 
