@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import governance.audit.log
@@ -215,6 +215,7 @@ def test_torn_last_line_is_recorded_and_removed(log: AuditLog) -> None:
     assert verify_log(log).problems == ()
 
 
+@settings(deadline=None, max_examples=40)
 @given(cut=st.integers(1, 200), again=st.integers(0, 200))
 def test_crash_at_any_byte_and_again_during_the_repair(
     tmp_path_factory: pytest.TempPathFactory, cut: int, again: int
@@ -413,6 +414,7 @@ EVENTS = st.builds(
 )
 
 
+@settings(deadline=None)
 @given(EVENTS)
 def test_entries_go_there_and_back(event: Event) -> None:
     """An entry is read as it was written, and its line is the canonical JSON of its value."""
@@ -423,6 +425,7 @@ def test_entries_go_there_and_back(event: Event) -> None:
     assert place_of(line) == ("0" * 32, 10)
 
 
+@settings(deadline=None)
 @given(EVENTS, st.data())
 def test_the_fast_check_is_the_slow_one(event: Event, data: st.DataObject) -> None:
     """A line with any few bytes changed passes the fast check just when it passes the slow one."""
@@ -477,6 +480,7 @@ def test_a_log_is_never_overwritten(log: AuditLog) -> None:
         AuditLog(log.path.with_name("missing"))
 
 
+@settings(deadline=None, max_examples=40)
 @given(st.integers(1, 24), st.data())
 def test_proofs_need_no_log(tmp_path_factory: pytest.TempPathFactory, size: int, data: st.DataObject) -> None:
     """Proof files of any entry and any earlier size verify against the checkpoints alone, and against no others."""

@@ -6,7 +6,7 @@ import hashlib
 from itertools import pairwise
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from governance.audit.merkle import (
@@ -127,6 +127,7 @@ def test_published_consistency_proofs(old: int, size: int, path: list[str]) -> N
     assert [root.hex() for root in roots] == [ROOTS[old - 1], ROOTS[size - 1]]
 
 
+@settings(deadline=None)
 @given(TREES, st.data())
 def test_proofs_are_those_of_the_naive_tree(leaves: list[bytes], data: st.DataObject) -> None:
     """Root and both kinds of proof equal those of a tree that follows the RFC word for word, and verify."""
@@ -143,6 +144,7 @@ def test_proofs_are_those_of_the_naive_tree(leaves: list[bytes], data: st.DataOb
     assert roots_from_consistency(old, size, earlier, proof) == (earlier, root)
 
 
+@settings(deadline=None)
 @given(TREES, st.data())
 def test_wrong_inclusion_proofs_do_not_verify(leaves: list[bytes], data: st.DataObject) -> None:
     """Another leaf, place or size, or a proof that is cut, extended, shuffled or altered, never leads to the root."""
@@ -163,6 +165,7 @@ def test_wrong_inclusion_proofs_do_not_verify(leaves: list[bytes], data: st.Data
         assert root_from_inclusion(other, size, hashes[index], path) != root
 
 
+@settings(deadline=None)
 @given(TREES, st.data())
 def test_wrong_consistency_proofs_do_not_verify(leaves: list[bytes], data: st.DataObject) -> None:
     """A tree whose earlier part was rewritten has no proof that leads to both of the roots."""
@@ -178,6 +181,7 @@ def test_wrong_consistency_proofs_do_not_verify(leaves: list[bytes], data: st.Da
     assert roots_from_consistency(size + 1, size, earlier, proof) is None
 
 
+@settings(deadline=None)
 @given(st.lists(st.binary(max_size=2), max_size=70))
 def test_frontier_can_be_taken_up_anywhere(leaves: list[bytes]) -> None:
     """A frontier that is stored and taken up again after every leaf grows to the same root, in O(log n) hashes."""
@@ -196,6 +200,7 @@ def test_frontier_refuses_what_is_none() -> None:
             Frontier(size, hashes)
 
 
+@settings(deadline=None)
 @given(st.integers(1, 5000), st.data())
 def test_proofs_are_short_and_do_not_overlap(size: int, data: st.DataObject) -> None:
     """A proof needs no more than log2 n + 1 subtrees, and they never overlap."""

@@ -61,7 +61,7 @@ def attack(safe: SafeTable) -> dict[tuple[int, int], tuple[float, float]]:
     return found
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=35, deadline=None)
 @given(TABLES, st.integers(2, 10))
 def test_no_suppressed_count_of_a_table_can_be_worked_out(cells: list[list[int]], min_cell: int) -> None:
     """Each suppressed count keeps at least `min_cell` possible values, totals included, and no small one is shown."""
@@ -72,7 +72,7 @@ def test_no_suppressed_count_of_a_table_can_be_worked_out(cells: list[list[int]]
     assert not any(value is not None and 0 < value < min_cell for value in flat)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=35, deadline=None)
 @given(TABLES, st.integers(2, 10))
 def test_what_is_shown_of_a_table_is_true(cells: list[list[int]], min_cell: int) -> None:
     """Shown counts are the counts, zeros are always shown, and a table without small counts is left alone."""
@@ -97,7 +97,7 @@ def whole_solutions(counts: Sequence[int | None], total: int) -> Iterator[tuple[
             yield (*fill, last)
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=50, deadline=None)
 @given(st.lists(st.integers(0, 9), min_size=1, max_size=5), st.integers(2, 6))
 def test_trying_every_line_finds_no_suppressed_count(counts: list[int], min_cell: int) -> None:
     """By brute force: of all whole numbers that fit the shown total, each suppressed count has enough values left."""
@@ -132,7 +132,7 @@ def test_trying_every_table_finds_no_suppressed_count(cells: list[list[int]], mi
             assert len({grid[r][c] for grid in fits}) >= min_cell
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=35, deadline=None)
 @given(COUNTS, st.integers(2, 10))
 def test_a_line_without_a_total_hides_only_small_counts(counts: list[int], min_cell: int) -> None:
     """Where no total is shown nothing can be worked out, so only small counts are suppressed."""

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from lifecycle_world import NOW, PASSPHRASE, UNIT, County, make_county
 
@@ -157,6 +157,7 @@ def test_other_files_are_not_touched(county: County) -> None:
     assert elsewhere.exists()
 
 
+@settings(deadline=None)
 @given(
     st.lists(st.tuples(st.sampled_from(ARTEFACTS), st.integers(0, 3650)), max_size=8),
     st.sampled_from(ARTEFACTS),
