@@ -49,6 +49,9 @@ def _arguments() -> argparse.Namespace:
         "--errors", action="store_true", help="print what missed and false pairs have in common"
     )
     parser.add_argument("--write-docs", action="store_true", help="write docs/benchmarks.md and its plots")
+    parser.add_argument(
+        "--speed", action="store_true", help="state seconds on the page too (on a quiet machine)"
+    )
     return parser.parse_args()
 
 
@@ -141,7 +144,7 @@ def main() -> None:
 
             print(error_text(records, home, found), flush=True)
     if given.write_docs:
-        print(f"\nWritten: {write_page(results, seed=given.seed)}")
+        print(f"\nWritten: {write_page(results, seed=given.seed, speed=given.speed)}")
 
 
 if __name__ == "__main__":

@@ -22,8 +22,10 @@ Point = tuple[float, float]
 
 
 def _points(found: dict[str, Any]) -> list[Point]:
-    listed = [(point["recall"], point["precision"]) for point in found["curve"]]
-    return sorted({(r, p) for r, p in listed if r is not None and p is not None})
+    rows = [*found["curve"], found["default"]["pairs"], found["best"]["pairs"]]
+    listed = {(row["recall"], row["precision"]) for row in rows}
+    held = [(r, p) for r, p in listed if r is not None and p is not None]
+    return sorted(held, key=lambda point: (point[0], -point[1]))  # from the highest threshold down
 
 
 def _low(values: Sequence[float]) -> float:
