@@ -26,6 +26,7 @@ from hashing.pairs import PairCounter
 from hashing.perturb import ERRORS, perturb
 from hashing.pilot import run_pilot
 from hashing.subjects import Subjects
+from schemas.rates import strangers_a_record
 from schemas.scheme import Pass, parse_pass
 
 _KINDS = ("canonical", "phonetic", "letters", "consonants", "first3", "last3", "initial")
@@ -116,24 +117,33 @@ class Plan:
 
 
 class _Counters:
-    """Counters of all agencies over at most so many rows of each."""
+    """Counters of all agencies over at most so many rows of each.
 
-    def __init__(self, made: Sequence[tuple[PairCounter, PairModel]], *, crowded_cell: int) -> None:
+    Args:
+        made: Counter and model of each agency.
+        sizes: Its subjects in a run.
+        crowded_cell: Larger cells of one agency do not take part.
+    """
+
+    def __init__(
+        self, made: Sequence[tuple[PairCounter, PairModel]], sizes: Sequence[int], *, crowded_cell: int
+    ) -> None:
         self._made = made
-        self._pairs = max(sum(counter.pairs for counter, _ in made), 1)
+        self._sizes = sizes
         self._crowded_cell = crowded_cell
 
     def chance(self, blocking: Pass) -> float:
-        """Return the share of pairs of unrelated records that would meet if the parts were independent."""
-        return sum(chance_pairs(counter, blocking.parts) for counter, _ in self._made) / self._pairs
+        """Return λ as if the parts of the pass were independent."""
+        rates = [chance_pairs(counter, blocking.parts) / max(counter.pairs, 1) for counter, _ in self._made]
+        return strangers_a_record(rates, self._sizes)
 
     def strangers(self, blocking: Pass) -> float:
-        """Return the share of pairs of unrelated records that meet in the pass."""
-        met = (
-            stranger_pairs(counter, blocking, model, crowded_cell=self._crowded_cell)
+        """Return λ."""
+        rates = [
+            stranger_pairs(counter, blocking, model, crowded_cell=self._crowded_cell) / max(counter.pairs, 1)
             for counter, model in self._made
-        )
-        return sum(met) / self._pairs
+        ]
+        return strangers_a_record(rates, self._sizes)
 
 
 class StrangerCounts:
@@ -141,7 +151,7 @@ class StrangerCounts:
 
     Args:
         subjects: Each agency's subjects.
-        population: Subjects of all agencies together in a run.
+        population: Subjects of all agencies together in a run; each agency's share of them is that of `subjects`.
         crowded_cell: Larger cells of one agency do not take part.
     """
 
@@ -155,18 +165,19 @@ class StrangerCounts:
             whole.append((counter, model))
             # Rows are in random order, so the first ones are a random sample.
             sample.append((counter.first(SAMPLED_ROWS), model))
-        self._whole = _Counters(whole, crowded_cell=crowded_cell)
-        self._sample = _Counters(sample, crowded_cell=crowded_cell)
-        self._scale = max(population - 1, 0) / 2
+        growth = population / max(sum(each.count for each in subjects), 1)
+        sizes = [round(each.count * growth) for each in subjects]
+        self._whole = _Counters(whole, sizes, crowded_cell=crowded_cell)
+        self._sample = _Counters(sample, sizes, crowded_cell=crowded_cell)
 
     def bound(self, blocking: Pass) -> float:
         """Return the λ that the pass would have if its parts were independent: a lower bound, and quick."""
-        return self._whole.chance(blocking) * self._scale
+        return self._whole.chance(blocking)
 
     def estimates(self, blocking: Pass) -> Iterator[float]:
         """Yield λ of the pass: first from a sample of the records, then from all that are counted."""
-        yield max(self._sample.strangers(blocking) * self._scale, self.bound(blocking))
-        yield self._whole.strangers(blocking) * self._scale
+        yield max(self._sample.strangers(blocking), self.bound(blocking))
+        yield self._whole.strangers(blocking)
 
 
 SAMPLED_ROWS = 12_000

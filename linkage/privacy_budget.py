@@ -7,23 +7,28 @@ from typing import Any
 
 from governance.agreement import Agreement
 from schemas.errors import LinkageError
+from schemas.rates import strangers_a_record
 from schemas.scheme import Pass
 
 
 def planned_lambda(
-    passes: Sequence[Pass], counts: Sequence[Mapping[str, Any]], *, subjects: int
+    passes: Sequence[Pass], counts: Sequence[Mapping[str, Any]], *, sizes: Sequence[int]
 ) -> dict[str, float]:
     """Return for each pass λ, the expected number of non-matching candidate pairs a record.
 
-    The agencies counted how many pairs of unrelated records of their own meet in the pass; their pooled rate holds
-    for pairs across agencies too. With rate c and N subjects, λ = c (N - 1) / 2, since a pair belongs to two records.
+    The agencies counted how many pairs of unrelated records of their own meet in the pass; see
+    `schemas.rates.strangers_a_record` for the pairs across agencies.
+
+    Args:
+        passes: The passes.
+        counts: What each agency counted.
+        sizes: Its subjects.
     """
-    pairs = sum(float(entry["pairs"]) for entry in counts)
-    rates = {
-        blocking.name: sum(float(entry["passes"].get(blocking.name, 0)) for entry in counts) / max(pairs, 1.0)
-        for blocking in passes
-    }
-    return {name: rate * max(subjects - 1, 0) / 2 for name, rate in rates.items()}
+
+    def rates(name: str) -> list[float]:
+        return [float(entry["passes"].get(name, 0)) / max(float(entry["pairs"]), 1.0) for entry in counts]
+
+    return {blocking.name: strangers_a_record(rates(blocking.name), sizes) for blocking in passes}
 
 
 def require_budget(lambdas: Mapping[str, float], agreement: Agreement) -> None:

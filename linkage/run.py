@@ -361,7 +361,9 @@ def link(
             )
             judge.before()
         subjects = sum(sender.subjects for sender in senders)
-        lambdas = planned_lambda(agreement.passes, counted(senders), subjects=subjects)
+        lambdas = planned_lambda(
+            agreement.passes, counted(senders), sizes=[sender.subjects for sender in senders]
+        )
         require_budget(lambdas, agreement)
         with stage("find candidate pairs"):
             passes = find_candidates(con, agreement.passes)

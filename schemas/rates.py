@@ -6,7 +6,8 @@ all. Both sides read them by the same rules.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from math import sqrt
 
 from schemas.scheme import COMPARISONS, FAMILY_LEVELS, FamilyLevel
 
@@ -84,3 +85,20 @@ def family_ratios(
         share = expected(level) / sum(expected(other) for other in alike)
         ratios[level.name] = max((family[level.name] + unseen * share) / expected(level), 1.0)
     return ratios
+
+
+def strangers_a_record(rates: Sequence[float], sizes: Sequence[int]) -> float:
+    """Return λ of a pass: the expected number of pairs of different people, over the records of all agencies.
+
+    An agency counts at what rate unrelated records of its own meet. Records of two agencies meet at the geometric
+    mean of the two rates: exactly so where a record's chance of taking part is its own (a field that one agency fills
+    and another leaves empty). So λ = (Σ n √r)² ÷ 2 N, for n records of N at the rate r.
+
+    Args:
+        rates: Share of the pairs of unrelated records of an agency that meet.
+        sizes: Its records.
+    """
+    total = sum(sizes)
+    return sum(size * sqrt(max(rate, 0.0)) for rate, size in zip(rates, sizes, strict=True)) ** 2 / max(
+        2 * total, 1
+    )

@@ -300,10 +300,14 @@ def test_a_failed_run_remembers_no_package(world: World, tmp_path: Path) -> None
 
 
 def test_lambda_from_the_agencies_counts() -> None:
-    """The pooled rate of a pass times the other subjects, halved: a pair belongs to two records."""
+    """Records of two agencies meet at the geometric mean of the agencies' own rates; a pair belongs to two records."""
     counts = [
         {"pairs": 1000, "passes": {"nhs_number": 1, "dob+forename": 20}},
         {"pairs": 3000, "passes": {"dob+forename": 60}},
     ]
-    found = planned_lambda([parse_pass("nhs_number"), parse_pass("dob+forename")], counts, subjects=401)
-    assert found == pytest.approx({"nhs_number": 1 / 4000 * 200, "dob+forename": 80 / 4000 * 200})
+    passes = [parse_pass("nhs_number"), parse_pass("dob+forename")]
+    found = planned_lambda(passes, counts, sizes=[100, 300])
+    assert found == pytest.approx({"nhs_number": (100**2 * 0.001) / 800, "dob+forename": 400 * 0.02 / 2})
+    assert planned_lambda(passes[1:], counts[:1], sizes=[50]) == pytest.approx(
+        {"dob+forename": 50 * 0.02 / 2}
+    )
