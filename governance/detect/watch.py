@@ -5,9 +5,11 @@ The rules on packages (`governance.rules.package`) judge these figures and never
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import date
+from functools import partial
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -19,6 +21,9 @@ from governance.detect.hashes import USUAL, count_known, number_prefixes
 from governance.detect.patterns import Hit, Kind, find_in_text
 
 SAMPLE = 4096
+GLANCE = 256
+"""Tokens that are looked at first: fair ones all lie in one half of their range once in 2^255."""
+
 FEWEST_EVEN = 64
 """Below this many different tokens nothing is said of their spread: 64 fair coins all fall alike once in 2^63."""
 
@@ -34,7 +39,6 @@ class ColumnFacts:
 
     Attributes:
         type: Its Arrow type, as text.
-        nulls: Empty cells.
         low, high: Smallest and largest number (days since 1970 for dates, bytes for binary), None when empty. Of tokens
             only as far as it takes to see both halves of their range.
         uneven: Whether the numbers lie in one half of the range of their type, as no tokens do.
@@ -42,7 +46,6 @@ class ColumnFacts:
     """
 
     type: str
-    nulls: int = 0
     low: int | None = None
     high: int | None = None
     uneven: bool = False
@@ -93,12 +96,26 @@ class _Heaviest:
         return int(self._counts.max())
 
 
+def _first(values: pa.Array, count: int) -> NDArray[Any]:
+    """Return the tokens among the first `count` cells, by NumPy.
+
+    Arrow's own functions give the interpreter up to other threads each time, and a seal has many columns.
+    """
+    valid, data = values.buffers()
+    begin, end = values.offset, values.offset + min(len(values), count)
+    cells = np.frombuffer(data, dtype=values.type.to_pandas_dtype())[begin:end]
+    if valid is None:
+        return cells
+    bits = np.unpackbits(np.frombuffer(valid, dtype=np.uint8)[: end // 8 + 1], bitorder="little")
+    return cells[bits[begin:end].view(np.bool_)]
+
+
 class _Column:
     """Figures of one expected column."""
 
     def __init__(self, name: str, kind: pa.DataType, *, part: str, today: date, rows: int) -> None:
         self.name, self.kind, self.part, self.today = name, kind, part, today
-        self.rows = self.nulls = self.small = self.nhs = self.readable = self.hashed = 0
+        self.rows = self.small = self.nhs = self.readable = self.hashed = 0
         self.low: int | None = None
         self.high: int | None = None
         self.heaviest = _Heaviest(rows) if pa.types.is_int64(kind) else None
@@ -108,27 +125,37 @@ class _Column:
         self._day = pa.types.is_date32(kind)
 
     def see(self, values: pa.Array, *, probe: bool) -> None:
-        nulls, first = values.null_count, self.rows == 0
-        self.nulls += nulls
+        first = self.rows == 0
         self.rows += len(values)
-        if self._flag or len(values) == nulls:
-            return
         if self._half is not None:
             self._tokens(values)
+        elif self._flag or len(values) == values.null_count:
+            return
         elif self._bytes_:
-            self._bytes(values)
+            self._bounds(pc.binary_length(values))
+            self.readable += ColumnScan.readable(values.slice(0, SAMPLE).drop_null())
         elif self.heaviest is not None:
-            self._blocks((values.drop_null() if nulls else values).to_numpy(), probe=probe and first)
+            self._blocks(
+                (values.drop_null() if values.null_count else values).to_numpy(), probe=probe and first
+            )
         else:
             self._bounds(values.view(pa.int32()) if self._day else values)
 
     def _tokens(self, values: pa.Array) -> None:
         """Look at tokens until they are seen to lie in both halves of their range, which is in the first few."""
+        few = _first(values, GLANCE)
+        if len(few):
+            self._widen(int(few.min()), int(few.max()))
         if self.low is not None and not self._one_sided:
             return
-        self._bounds(values.slice(0, SAMPLE) if self.low is None else values)
+        self._bounds(values)
         if self._one_sided and not self._distinct:
             self._distinct = len(values.slice(0, SAMPLE).drop_null().unique())
+
+    @property
+    def settled(self) -> bool:
+        """Whether the column holds tokens that are seen to spread: there is nothing more to learn of it."""
+        return self._half is not None and self.low is not None and not self._one_sided
 
     @property
     def _one_sided(self) -> bool:
@@ -138,6 +165,8 @@ class _Column:
         return bool(self.high < self._half or self.low >= self._half)
 
     def _bounds(self, values: pa.Array) -> None:
+        if len(values) == values.null_count:
+            return
         bounds = pc.min_max(values)
         low, high = bounds["min"].as_py(), bounds["max"].as_py()
         if low is not None:
@@ -156,15 +185,9 @@ class _Column:
         if probe:
             self.hashed += count_known(number_prefixes(blocks[: 16 * SAMPLE]), self.today, USUAL)
 
-    def _bytes(self, values: pa.Array) -> None:
-        self._bounds(pc.binary_length(values))
-        scan = ColumnScan(self.name, today=self.today)
-        self.readable += scan.readable(values.slice(0, SAMPLE).drop_null())
-
     def facts(self) -> ColumnFacts:
         return ColumnFacts(
             type=str(self.kind),
-            nulls=self.nulls,
             low=self.low,
             high=self.high,
             uneven=self._one_sided and self._distinct >= FEWEST_EVEN,
@@ -202,22 +225,34 @@ class PartWatch:
             entry.name: _Column(entry.name, entry.type, part=name, today=today, rows=rows)
             for entry in schema or ()
         }
+        self._last: pa.Schema | None = None
+        self._looking: list[tuple[int, Callable[[pa.Array], None]]] = []
         self._scans: dict[str, ColumnScan] = {}
         self._types: dict[str, str] = {}
 
     def see(self, batch: pa.RecordBatch) -> None:
         """Take one batch in."""
         self.rows += batch.num_rows
-        for entry, values in zip(batch.schema, batch.columns, strict=True):
-            self._types[entry.name] = str(entry.type)
-            known = self._known.get(entry.name)
-            if known is not None and entry.type.equals(known.kind):
-                known.see(values, probe=self._probe)
-                continue
-            place = (
-                f"part {self.name}, column {len(self._types)}"  # an unknown name can be an identifier itself
-            )
-            self._scans.setdefault(entry.name, ColumnScan(place, today=self.today)).see(values)
+        if self._last is None or not batch.schema.equals(self._last):
+            self._last = batch.schema
+            self._looking = [self._looker(at, entry) for at, entry in enumerate(batch.schema)]
+        for at, look in self._looking:
+            look(batch.column(at))
+        self._looking = [(at, look) for at, look in self._looking if at not in self._settled()]
+
+    def _settled(self) -> set[int]:
+        """Return the columns that nothing more can be learnt of."""
+        assert self._last is not None  # noqa: S101 - a batch was seen
+        names = self._last.names
+        return {at for at, _ in self._looking if names[at] in self._known and self._known[names[at]].settled}
+
+    def _looker(self, at: int, entry: pa.Field) -> tuple[int, Callable[[pa.Array], None]]:
+        self._types[entry.name] = str(entry.type)
+        known = self._known.get(entry.name)
+        if known is not None and entry.type.equals(known.kind):
+            return at, partial(known.see, probe=self._probe)
+        place = f"part {self.name}, column {at + 1}"  # an unknown name can be an identifier itself
+        return at, self._scans.setdefault(entry.name, ColumnScan(place, today=self.today)).see
 
     def facts(self) -> PartFacts:
         """Return what was seen."""

@@ -14,7 +14,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from enum import Enum
 from functools import cache
 from importlib import import_module
-from importlib.metadata import entry_points
+from importlib.metadata import EntryPoint, entry_points
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -49,13 +49,19 @@ def shipped(family: Family) -> tuple[AnyRule, ...]:
     return tuple(sorted(found, key=lambda rule: rule.id))
 
 
+@cache
+def _entry_points() -> tuple[EntryPoint, ...]:
+    """Return the entry points of the group; looking for them reads every installed package's metadata."""
+    return tuple(entry_points(group=GROUP))
+
+
 def _installed() -> Iterable[tuple[Family, AnyRule]]:
     """Return the rules of installed packages.
 
     Raises:
         RulesInvalid: An entry point does not yield families and rules.
     """
-    for entry in entry_points(group=GROUP):
+    for entry in _entry_points():
         provided = entry.load()
         for item in provided() if callable(provided) else provided:
             if not (isinstance(item, tuple) and len(item) == 2 and isinstance(item[1], Rule)):

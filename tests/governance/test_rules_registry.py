@@ -135,7 +135,7 @@ PROVIDED = [(Family.PACKAGE, never)]
 def test_entry_points(attribute: str, good: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     """An installed package adds rules by an entry point; one that yields anything else is refused."""
     entry = EntryPoint(name="ours", group=registry.GROUP, value=f"{__name__}:{attribute}")
-    monkeypatch.setattr(registry, "entry_points", lambda group: [entry] if group == registry.GROUP else [])
+    monkeypatch.setattr(registry, "_entry_points", lambda: (entry,))
     if good:
         assert [f.rule for f in findings_of(Family.PACKAGE, package(), moment=Moment.RELEASE)] == ["x-never"]
         return
