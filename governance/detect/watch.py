@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import date
-from functools import partial
+from functools import cache, partial
 from typing import Any
 
 import numpy as np
@@ -110,6 +110,14 @@ def _first(values: pa.Array, count: int) -> NDArray[Any]:
     return cells[bits[begin:end].view(np.bool_)]
 
 
+@cache
+def _traits(kind: pa.DataType) -> tuple[bool, int | None, bool, bool, bool]:
+    """Return whether a column holds block ids, the middle of its range if tokens, and whether flags, bytes or days."""
+    half = 2 ** (kind.bit_width - 1) if pa.types.is_unsigned_integer(kind) else None
+    kinds = pa.types
+    return kinds.is_int64(kind), half, kinds.is_boolean(kind), kinds.is_binary(kind), kinds.is_date32(kind)
+
+
 class _Column:
     """Figures of one expected column."""
 
@@ -118,11 +126,9 @@ class _Column:
         self.rows = self.small = self.nhs = self.readable = self.hashed = 0
         self.low: int | None = None
         self.high: int | None = None
-        self.heaviest = _Heaviest(rows) if pa.types.is_int64(kind) else None
-        self._half = 2 ** (kind.bit_width - 1) if pa.types.is_unsigned_integer(kind) else None
+        block, self._half, self._flag, self._bytes_, self._day = _traits(kind)
+        self.heaviest = _Heaviest(rows) if block else None
         self._distinct = 0
-        self._flag, self._bytes_ = pa.types.is_boolean(kind), pa.types.is_binary(kind)
-        self._day = pa.types.is_date32(kind)
 
     def see(self, values: pa.Array, *, probe: bool) -> None:
         first = self.rows == 0

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import date, datetime
+from functools import cache
 from typing import Any
 
 import pyarrow as pa
@@ -25,6 +26,7 @@ from schemas.payload import (
     pass_part,
     pass_schema,
 )
+from schemas.scheme import Pass
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -93,14 +95,18 @@ class PackageSubject:
         return stated if isinstance(stated, Mapping) else None
 
 
-def expected_schemas(agreement: Agreement, kind: str = "sealed") -> dict[str, pa.Schema]:
+def expected_schemas(agreement: Agreement, kind: str = "sealed") -> Mapping[str, pa.Schema]:
     """Return the tables that a package of `kind` has under the agreement, and the columns of each."""
+    return _schemas(agreement.passes, agreement.households, kind)
+
+
+@cache
+def _schemas(passes: tuple[Pass, ...], households: bool, kind: str) -> Mapping[str, pa.Schema]:
     if kind == "return":
-        homes = {"households": RETURN_HOUSEHOLDS} if agreement.households else {}
-        return {"contacts": RETURN, **homes}
-    passes = {pass_part(index): pass_schema(blocking) for index, blocking in enumerate(agreement.passes)}
-    homes = {"homes": HOMES} if agreement.households else {}
-    return {"versions": VERSIONS, **passes, **homes, "apart": APART, "contacts": CONTACTS, "leads": LEADS}
+        return {"contacts": RETURN, **({"households": RETURN_HOUSEHOLDS} if households else {})}
+    tokens = {pass_part(index): pass_schema(blocking) for index, blocking in enumerate(passes)}
+    homes = {"homes": HOMES} if households else {}
+    return {"versions": VERSIONS, **tokens, **homes, "apart": APART, "contacts": CONTACTS, "leads": LEADS}
 
 
 def texts_of(value: JSON, path: str) -> list[tuple[str, str]]:
