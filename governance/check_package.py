@@ -91,7 +91,7 @@ def _report(
 
 def _opened(path: Path, package: OpenedPackage, context: Context) -> Report:
     manifest, agreement = package.manifest, context.agreement
-    schemas = dict(context.tables)
+    schemas: Mapping[str, pa.Schema] = context.tables
     if agreement is not None and manifest.kind in ("sealed", "return"):
         schemas = expected_schemas(agreement, manifest.kind)
     rows = max([*manifest.counts.values(), 1])
