@@ -7,7 +7,6 @@ all. Both sides read them by the same rules.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from math import sqrt
 
 from schemas.scheme import COMPARISONS, FAMILY_LEVELS, FamilyLevel
 
@@ -90,15 +89,15 @@ def family_ratios(
 def strangers_a_record(rates: Sequence[float], sizes: Sequence[int]) -> float:
     """Return λ of a pass: the expected number of pairs of different people, over the records of all agencies.
 
-    An agency counts at what rate unrelated records of its own meet. Records of two agencies meet at the geometric
-    mean of the two rates: exactly so where a record's chance of taking part is its own (a field that one agency fills
-    and another leaves empty). So λ = (Σ n √r)² ÷ 2 N, for n records of N at the rate r.
+    An agency counts at what rate unrelated records of its own meet. The mean of the rates, weighted by how many pairs
+    an agency has among all its records (not among those it counted), is taken to hold across agencies too. With the
+    rate r and N records λ = r (N - 1) ÷ 2, since a pair belongs to two records. Measured afterwards, it was a third
+    to two thirds of this on synthetic populations: relatives meet more within an agency than across.
 
     Args:
         rates: Share of the pairs of unrelated records of an agency that meet.
         sizes: Its records.
     """
-    total = sum(sizes)
-    return sum(size * sqrt(max(rate, 0.0)) for rate, size in zip(rates, sizes, strict=True)) ** 2 / max(
-        2 * total, 1
-    )
+    pairs = [size * (size - 1) / 2 for size in sizes]
+    mean = sum(rate * of for rate, of in zip(rates, pairs, strict=True)) / max(sum(pairs), 1)
+    return mean * max(sum(sizes) - 1, 0) / 2

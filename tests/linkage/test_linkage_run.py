@@ -300,14 +300,15 @@ def test_a_failed_run_remembers_no_package(world: World, tmp_path: Path) -> None
 
 
 def test_lambda_from_the_agencies_counts() -> None:
-    """Records of two agencies meet at the geometric mean of the agencies' own rates; a pair belongs to two records."""
+    """The mean rate, weighted by all pairs of an agency, times the other records, halved: a pair belongs to two."""
     counts = [
         {"pairs": 1000, "passes": {"nhs_number": 1, "dob+forename": 20}},
         {"pairs": 3000, "passes": {"dob+forename": 60}},
     ]
     passes = [parse_pass("nhs_number"), parse_pass("dob+forename")]
-    found = planned_lambda(passes, counts, sizes=[100, 300])
-    assert found == pytest.approx({"nhs_number": (100**2 * 0.001) / 800, "dob+forename": 400 * 0.02 / 2})
+    found = planned_lambda(passes, counts, sizes=[100, 301])
+    share = 100 * 99 / (100 * 99 + 301 * 300)
+    assert found == pytest.approx({"nhs_number": 0.001 * share * 200, "dob+forename": 0.02 * 200})
     assert planned_lambda(passes[1:], counts[:1], sizes=[50]) == pytest.approx(
-        {"dob+forename": 50 * 0.02 / 2}
+        {"dob+forename": 49 * 0.02 / 2}
     )
