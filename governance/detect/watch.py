@@ -244,7 +244,8 @@ class PartWatch:
             self._looking = [self._looker(at, entry) for at, entry in enumerate(batch.schema)]
         for at, look in self._looking:
             look(batch.column(at))
-        self._looking = [(at, look) for at, look in self._looking if at not in self._settled()]
+        settled = self._settled()
+        self._looking = [(at, look) for at, look in self._looking if at not in settled]
 
     def _settled(self) -> set[int]:
         """Return the columns that nothing more can be learnt of."""
