@@ -128,13 +128,23 @@ def texts_of(value: JSON, path: str) -> list[tuple[str, str]]:
     return []
 
 
+def _is_date_of_the_work(name: str, value: JSON) -> bool:
+    """Whether a fact is the window's first day: with --as-of it can lie as far back as a birth."""
+    try:
+        return name == "contacts_after" and date.fromisoformat(str(value)) is not None
+    except ValueError:
+        return False
+
+
 def metadata_hits(stated: Stated, file_name: str, *, today: date) -> tuple[Hit, ...]:
     """Return what looks like an identifier in the file's name and in what the sender states."""
     told: dict[str, JSON] = {
         "run": stated.run_id,
         "purpose": stated.purpose,
         "counts": stated.counts,
-        "facts": stated.facts,
+        "facts": {
+            name: value for name, value in stated.facts.items() if not _is_date_of_the_work(name, value)
+        },
     }
     texts = [("file name", file_name), *texts_of(told, "manifest")]
     return tuple(hit for place, text in texts for hit in find_in_text(text, place, today=today))

@@ -14,12 +14,14 @@ import pyarrow as pa
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from rules_builders import stated
 
 from governance.detect.columns import ColumnScan, scan_table
 from governance.detect.hashes import ALL, count_known, number_prefixes, probe_table
 from governance.detect.names import holds_name, name_lists
 from governance.detect.patterns import Hit, Kind, find_in_text, valid_nhs_number
 from governance.detect.shapes import token_shape
+from governance.rules.package_subject import metadata_hits
 
 TODAY = date(2026, 6, 30)
 ROOT = Path(__file__).parents[2]
@@ -280,6 +282,13 @@ def test_file_names_and_metadata(text: str, kind: Kind) -> None:
 def test_words_of_the_work_are_not_identifiers(text: str) -> None:
     """Run ids, digests, names of passes and agencies are left alone."""
     assert find_in_text(text, "x", today=TODAY) == []
+
+
+def test_a_window_long_ago_is_no_birth() -> None:
+    """The first day of the window is a date of the work however old it is; anything else in its place is looked at."""
+    assert metadata_hits(stated(facts_contacts_after="2000-01-01"), "police.tally", today=TODAY) == ()
+    (hit,) = metadata_hits(stated(facts_contacts_after="born 2000-01-01"), "police.tally", today=TODAY)
+    assert hit.kind is Kind.DATE_OF_BIRTH
 
 
 def test_scan_of_a_table() -> None:
