@@ -155,7 +155,7 @@ def expected_recall(subjects: Subjects, passes: Sequence[Pass], *, seed: int = 1
         return None
     filled = _complete(subjects, np.random.default_rng(seed))
     shares = [
-        float(simulated_hits([each], passes, random=np.random.default_rng(seed)).any(axis=1).mean())
+        float(simulated_hits([each], passes, random=np.random.default_rng(seed)).any(axis=0).mean())
         for each in (subjects, filled)
     ]
     return Recall(as_recorded=shares[0], if_complete=shares[1])

@@ -8,7 +8,7 @@ counted once a subject.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from dataclasses import field as dataclass_field
 from datetime import date
@@ -32,6 +32,7 @@ from hashing.extract import Extract, Stream
 from hashing.grouping import VERSIONS_KEPT, fill_gaps, kept_versions, references, subject_of_records
 from hashing.mapping import AgencyMapping
 from hashing.people import FieldQuality, People, identifier_rules, people_of
+from hashing.reading.memory import give_back
 from hashing.reading.records import RecordReader, Records
 from hashing.reading.table import RAGGED
 from schemas.errors import ExtractError
@@ -52,6 +53,9 @@ __all__ = [
     "guess_standards",
 ]
 
+
+UNDATED = "no usable contact date"
+"""Reason why a row's contact is not sent; its identifiers are used."""
 
 STANDARD_ROWS = 20_000
 """Rows of an extract from which the standard of its numbers is guessed."""
@@ -132,18 +136,31 @@ def _usable(people: People, source: str) -> tuple[NDArray[np.bool_], NDArray[np.
     return has_ref, anything
 
 
-def _rows_where(flags: NDArray[np.bool_], records: Records) -> NDArray[np.int64]:
-    return np.flatnonzero(flags[records.record]) if flags.any() else np.zeros(0, dtype=np.int64)
-
-
-def _undated(contacts: Contacts, has_ref: NDArray[np.bool_]) -> NDArray[np.int64]:
-    return np.flatnonzero((contacts.day == NO_DAY) & has_ref[contacts.subject])
-
-
 def _numbered_in_source(rows: NDArray[np.int64], ragged: NDArray[np.int64]) -> NDArray[np.int64]:
     """Return the rows' numbers in the source, from 0, where the rows `ragged` were left out in reading."""
     before = ragged - np.arange(len(ragged))  # rows kept before each that was left out
     return rows + np.searchsorted(before, rows, side="right")
+
+
+def _rejected(
+    records: Records,
+    has_ref: NDArray[np.bool_],
+    anything: NDArray[np.bool_],
+    undated: NDArray[np.bool_] | None,
+    ragged: Sequence[int],
+) -> dict[str, NDArray[np.int64]]:
+    """Return reason -> rows of the source, from 0; `undated` flags rows, the flags before it records."""
+    flags = {"no reference": ~has_ref, "no usable identifier": has_ref & ~anything}
+    rows = {
+        reason: np.flatnonzero(flag[records.record]) if flag.any() else np.zeros(0, dtype=np.int64)
+        for reason, flag in flags.items()
+    }
+    rows[UNDATED] = np.zeros(0, dtype=np.int64)
+    if undated is not None:
+        rows[UNDATED] = np.flatnonzero(undated & has_ref[records.record])
+    left_out = np.asarray(ragged, dtype=np.int64)
+    rejected = {reason: _numbered_in_source(found, left_out) for reason, found in rows.items()}
+    return {**rejected, RAGGED: left_out} if len(left_out) else rejected
 
 
 def collapse_stream(
@@ -181,37 +198,33 @@ def collapse_stream(
     people = people.take(chosen)
     subject, count = subject_of_records(people.ref.codes, people.fields)
     order = np.argsort(last[chosen], kind="stable")
-    del last
     refs, ref_subject = references(people.ref, subject)
     fields, quality, others = dict(people.fields), people.quality, people.others
     del people
     filled = {name: fill_gaps(subject, count, fields.pop(name), order) for name in tuple(fields)}
     versions = kept_versions(subject, count, filled, order, others)
-    ragged = np.asarray(stream.ragged, dtype=np.int64)
-    reasons = {"no reference": ~has_ref, "no usable identifier": has_ref & ~anything}
-    unusable = {reason: _rows_where(flags, records) for reason, flags in reasons.items()}
-    undated = _undated(contacts, has_ref) if dated else np.zeros(0, dtype=np.int64)
-    rejected = {**unusable, "no usable contact date": undated}
-    rejected = {reason: _numbered_in_source(rows, ragged) for reason, rows in rejected.items()}
-    if len(ragged):
-        unusable[RAGGED] = rejected[RAGGED] = ragged
+    rejected = _rejected(records, has_ref, anything, contacts.day == NO_DAY if dated else None, stream.ragged)
     of_record = np.full(len(has_ref), -1, dtype=np.int32)
     of_record[chosen] = subject
     contacts = under_subjects(contacts, of_record)
+    of_versions = {name: versions.of(name, filled.pop(name)) for name in tuple(filled)}
+    rows = records.rows
+    del records, last, order
+    give_back()
     return Subjects(
         agency=stream.agency,
         count=count,
         refs=refs,
         ref_subject=ref_subject,
         version_subject=subject[versions.record].astype(np.int32),
-        fields={name: versions.of(name, coded) for name, coded in filled.items()},
+        fields=of_versions,
         standards=standards,
         contacts=contacts,
         quality=Quality(
-            rows=records.rows + len(ragged),
+            rows=rows + len(stream.ragged),
             subjects=count,
             versions=len(versions.record),
-            unusable={reason: len(found) for reason, found in unusable.items()},
+            unusable={reason: len(found) for reason, found in rejected.items() if reason != UNDATED},
             versions_left_out=versions.left_out,
             fields=quality,
             undated_contacts=int((contacts.day == NO_DAY).sum()),

@@ -21,6 +21,7 @@ from hashing import normalise
 from hashing.coding import Codes
 from hashing.reading.hashes import LANES, Cells, hash_rows
 from hashing.reading.index import HashIndex
+from hashing.reading.memory import give_back
 from hashing.reading.vocabulary import Normaliser, Others, Vocabulary
 
 CONTACT_COLUMNS = ("record_date", "case_status", "lead_contact")
@@ -33,8 +34,8 @@ _OTHERS: dict[str, Others] = {
 """Where known-as and previous names are written in the name itself. The parts of a double-barrelled surname are no
 other names here: they would double the tokens of everybody who has one (docs/spec/normalisation.md)."""
 
-_TIDIED = 8
-"""Batches after which Arrow gives back the memory that it holds for later."""
+_TIDIED = 16
+"""Batches after which free memory is given back to the system."""
 
 _THREADS = 2
 """Columns normalised at a time: Arrow and numpy work without the interpreter's lock."""
@@ -99,8 +100,10 @@ class RecordReader:
             for number, batch in enumerate(batches):
                 self._take(batch, pool)
                 if number % _TIDIED == 0:
-                    pa.default_memory_pool().release_unused()
-        return self._finished()
+                    give_back()
+        records = self._finished()
+        give_back()
+        return records
 
     def _take(self, batch: Mapping[str, pa.Array], pool: ThreadPoolExecutor) -> None:
         people = {name: Cells.of(batch[name]) for name in self._rules if name in batch}
