@@ -109,7 +109,7 @@ def chance_pairs(counter: PairCounter, parts: Sequence[str]) -> float:
 
 
 def stranger_pairs(counter: PairCounter, blocking: Pass, model: PairModel, *, crowded_cell: int) -> float:
-    """Estimate how many pairs of *different* people meet in a pass: the sum of 1 - P(one person) over its pairs.
+    """Estimate how many pairs of *different* people meet in a pass: the sum of P(two people) over its pairs.
 
     `independent_rows` cannot find every duplicate of a noisy extract, and a strong pass brings together almost only
     duplicates, so every pair is judged by all that both records hold. Where there are very many, only neighbours in a
@@ -135,7 +135,7 @@ def stranger_pairs(counter: PairCounter, blocking: Pass, model: PairModel, *, cr
         first = np.flatnonzero(keys[1:] == keys[:-1])
         pairs = np.stack([rows[first], rows[first + 1]], axis=1)
         weights = sizes[keys[first]] / 2
-    strangers = 1.0 - model.posterior(levels_of(counter, pairs))
+    strangers = model.stranger(levels_of(counter, pairs))
     return min(max(float((weights * strangers).sum()), chance), upper)
 
 

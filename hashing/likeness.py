@@ -125,6 +125,15 @@ class PairModel:
         found: Floats = 1.0 / (1.0 + np.exp(np.clip(-self.log_odds(levels), -500, 500)))
         return found
 
+    def stranger(self, levels: Levels) -> Floats:
+        """Return the probability that each pair is two people, on the safe side.
+
+        The model takes identifiers to be independent of each other. Where they are not (a street that was built and
+        settled in one year), people of one surname and street can look like one. So a pair whose forenames
+        have nothing in common counts as two people, unless the NHS number is the same.
+        """
+        return np.where(_other_forename(levels) & ~_same_number(levels), 1.0, 1.0 - self.posterior(levels))
+
     def fit(self, levels: Levels, *, of: float | None = None) -> None:
         """Move m to what pairs say, by EM; u stays.
 
@@ -149,6 +158,21 @@ class PairModel:
                 self.prior = float(np.clip(weight.sum() / max(of, 1.0), 1e-12, 0.5))
             if change < 1e-4:
                 break
+
+
+_PLACE = {comparison.name: place for place, comparison in enumerate(COMPARISONS)}
+
+
+def _other_forename(levels: Levels) -> NDArray[np.bool_]:
+    column = levels.comparisons[:, _PLACE["forename"]]
+    found: NDArray[np.bool_] = column == len(COMPARISONS[_PLACE["forename"]].levels)
+    return found
+
+
+def _same_number(levels: Levels) -> NDArray[np.bool_]:
+    column = levels.comparisons[:, _PLACE["nhs_number"]]
+    same: NDArray[np.bool_] = (column >= 0) & (column < len(COMPARISONS[_PLACE["nhs_number"]].levels))
+    return same
 
 
 def model_of(counter: PairCounter, *, prior: float | None = None) -> PairModel:

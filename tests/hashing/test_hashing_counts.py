@@ -144,7 +144,7 @@ def test_families_equal_a_loop_over_all_pairs(choices: list[tuple[int, ...]]) ->
     people, st.sampled_from(["dob+surname", "postcode.district+sex", "name_set+dob.year"]), st.integers(2, 6)
 )
 def test_strangers_of_a_pass_equal_a_loop(choices: list[tuple[int, ...]], text: str, crowded: int) -> None:
-    """Of the pairs that meet in a pass, crowded cells left out, the sum of 1 - P(one person); or chance if more."""
+    """Of the pairs that meet in a pass, crowded cells left out, the sum of P(two people); or chance if more."""
     derived, owners = derived_of(choices)
     texts = texts_of(derived)
     blocking = parse_pass(text)
@@ -156,7 +156,7 @@ def test_strangers_of_a_pass_equal_a_loop(choices: list[tuple[int, ...]], text: 
     counter = PairCounter(derived)
     model = model_of(counter)
     pairs = np.array(met, dtype=np.int64).reshape(-1, 2)
-    strangers = float((1 - model.posterior(levels_of(counter, pairs))).sum())
+    strangers = float(model.stranger(levels_of(counter, pairs)).sum())
     chance = chance_pairs(counter, blocking.parts)
     assert chance == pytest.approx(counter.pairs * np.prod([counter.rate(part) for part in blocking.parts]))
     expected = max(strangers, chance)
