@@ -95,10 +95,26 @@ def _faults(error: ValidationError) -> Iterator[Fault]:
     yield Fault(path=path, message=f"{what}{detail}.")
 
 
+def _nameless(value: Any, path: Path_) -> Iterator[Fault]:
+    """Yield a fault where a name is no text: YAML reads 1, ~ and true as something else."""
+    if isinstance(value, Mapping):
+        if not all(isinstance(name, str) for name in value):
+            yield Fault(path=path, message="a name must be text; put it in quotes.")
+            return
+        for name, inner in value.items():
+            yield from _nameless(inner, (*path, name))
+    elif isinstance(value, list):
+        for number, inner in enumerate(value):
+            yield from _nameless(inner, (*path, number))
+
+
 def schema_faults(document: Mapping[str, Any]) -> list[Fault]:
     """Return one fault for every place where `document` departs from the schema; empty when valid.
 
     An unknown entry is not named, since anything may have been pasted there; `at` finds its line.
     """
+    nameless = list(_nameless(document, ()))
+    if nameless:
+        return nameless  # JSON has no such names, so a JSON Schema cannot judge them
     found = (fault for error in _validator().iter_errors(document) for fault in _faults(error))
     return sorted(dict.fromkeys(found), key=lambda fault: [str(part) for part in fault.path])

@@ -24,7 +24,7 @@ import mutate
 import targets
 from test_canonical import VALUES
 
-from governance.agreement import Agreement, parse_agreement
+from governance.agreement import Agreement, load_agreement, parse_agreement
 from governance.draft import draft_agreement
 from hashing.ceremony import Ceremony, LinkageSecret, check_value, read_commitment, write_handover
 from hashing.exchange import read_ceremony, write_ceremony
@@ -34,6 +34,7 @@ from schemas.canonical import canonical_json
 from schemas.container import ReplayGuard, write_package
 from schemas.dsse import sign_payload
 from schemas.errors import (
+    AgreementInvalid,
     CeremonyError,
     Corrupted,
     EnvelopeInvalid,
@@ -64,6 +65,19 @@ ODD = VALUES | st.sampled_from(
 def test_mutated_documents(tmp_path: Path, name: str, rng: Any) -> None:
     """A document with a few bytes changed makes no parser raise anything outside the tree."""
     targets.attempt(name, mutate.mutate(rng.choice(SEEDS[name]), rng), tmp_path / "input")
+
+
+@pytest.mark.parametrize("name", ["~", "1", "1.5", "true", "? "])
+def test_agreement_with_a_name_that_is_no_text(tmp_path: Path, name: str) -> None:
+    """YAML reads some names as numbers or nothing; an agreement with one is refused (found by `make fuzz`)."""
+    path = tmp_path / "agreement.yaml"
+    for text in (f"{name}: x\n", f"x-ours:\n  - a: 1\n    {name}: x\n"):
+        path.write_text(SEEDS["agreement"][0].decode() + text, encoding="utf-8")
+        with pytest.raises(AgreementInvalid, match=r"must be text|well-formed|entries"):
+            load_agreement(path)
+    path.write_text(f"{name}: x\n", encoding="utf-8")
+    with pytest.raises(AgreementInvalid):
+        load_agreement(path)
 
 
 def test_the_seeds_are_read(tmp_path: Path) -> None:

@@ -41,7 +41,13 @@ def run_once(seconds: int, corpus: Path, found: Path, counts: Path) -> tuple[int
     )
     said = done.stdout + done.stderr
     runs = re.search(r"stat::number_of_executed_units:\s+(\d+)", said) or re.search(r"Done (\d+) runs", said)
-    return (int(runs[1]) if runs else 0), (said if done.returncode else "")
+    return (int(runs[1]) if runs else 0), (_failure(said) if done.returncode else "")
+
+
+def _failure(said: str) -> str:
+    """Return what libFuzzer said of a failure, without its progress."""
+    lines = [line for line in said.splitlines() if not re.match(r"#\d+\s|INFO:|\s*$", line)]
+    return "\n".join(lines)[-3000:]
 
 
 def main() -> int:
@@ -67,7 +73,7 @@ def main() -> int:
             executions += ran
             total.update(json.loads(counts.read_text(encoding="utf-8")))
             if said:
-                words.append(said[-2000:])
+                words.append(said)
                 if not ran:
                     break  # it did not even begin
     found = sorted(set(arguments.found.iterdir()) - before)
