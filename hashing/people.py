@@ -15,6 +15,7 @@ from hashing import normalise
 from hashing.coding import Coded, Codes, recode
 from hashing.mapping import ALSO, AgencyMapping
 from hashing.other_names import OtherNames, other_names
+from hashing.reading.memory import give_back
 from hashing.reading.records import Records
 from hashing.reading.vocabulary import Normaliser
 from schemas.scheme import FIELDS
@@ -134,5 +135,6 @@ def people_of(records: Records, mapping: AgencyMapping, today: date) -> People:
     for name in FIELDS:
         if name in records.codes:
             fields[name], quality[name] = _identifier(name, records, mapping, today)
+            give_back()
     others = other_names(written, columns, fields, mapping.list_delimiter)
     return People(ref=ref, fields=fields, quality=quality, others=others)

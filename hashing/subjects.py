@@ -196,7 +196,9 @@ def collapse_stream(
     last = last_rows(contacts, len(has_ref))
     chosen = np.flatnonzero(has_ref)
     people = people.take(chosen)
+    give_back()
     subject, count = subject_of_records(people.ref.codes, people.fields)
+    give_back()
     order = np.argsort(last[chosen], kind="stable")
     refs, ref_subject = references(people.ref, subject)
     fields, quality, others = dict(people.fields), people.quality, people.others

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ctypes
-import gc
 import sys
 
 import pyarrow as pa
@@ -11,7 +10,6 @@ import pyarrow as pa
 
 def give_back() -> None:
     """Return what the allocators keep for later: Arrow's pool, and on glibc the C heap (malloc_trim(3))."""
-    gc.collect()
     pa.default_memory_pool().release_unused()
     if sys.platform == "linux":
         trim = getattr(ctypes.CDLL(None), "malloc_trim", None)  # musl has none

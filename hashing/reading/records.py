@@ -99,7 +99,7 @@ class RecordReader:
         with ThreadPoolExecutor(_THREADS, thread_name_prefix="normalise") as pool:
             for number, batch in enumerate(batches):
                 self._take(batch, pool)
-                if number % _TIDIED == 0:
+                if number % _TIDIED == _TIDIED - 1:
                     give_back()
         records = self._finished()
         give_back()
