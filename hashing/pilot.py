@@ -26,7 +26,7 @@ from schemas.scheme import FIELDS
 SAMPLED_ROWS = 12_000
 """Records whose partners are looked for."""
 
-MOST_PAIRS = 6_000
+MOST_PAIRS = 5_000
 """Likely pairs that a plan is tried on."""
 
 EXPECTED_DUPLICATES = 0.2

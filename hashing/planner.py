@@ -63,7 +63,7 @@ def candidates() -> list[Pass]:
 AIM = 0.95
 """Share of the budget that a plan uses. The rest is room: λ is counted on samples of the agencies' own records."""
 
-SIMULATED = 3000
+SIMULATED = 1500
 """Simulated true pairs."""
 
 SIMULATED_WEIGHT = 300.0
@@ -189,19 +189,21 @@ class Trial:
     """True pairs that passes are tried on.
 
     Attributes:
-        hits: Shape (candidates, pairs): whether the candidate finds the pair.
+        hits: Shape (candidates, pairs), float32: 1 where the candidate finds the pair.
         weight: Shape (pairs,): what each pair counts.
         pilot_pairs: How many of them are likely pairs of real records.
     """
 
-    hits: NDArray[np.bool_]
+    hits: NDArray[np.float32]
     weight: NDArray[np.float64]
     pilot_pairs: int
 
 
-def _hits(equal: Callable[[str], NDArray[np.bool_]], passes: Sequence[Pass], pairs: int) -> NDArray[np.bool_]:
+def _hits(
+    equal: Callable[[str], NDArray[np.bool_]], passes: Sequence[Pass], pairs: int
+) -> NDArray[np.float32]:
     known: dict[str, NDArray[np.bool_]] = {}
-    hits = np.empty((len(passes), pairs), dtype=bool)
+    hits = np.empty((len(passes), pairs), dtype=np.float32)
     for place, blocking in enumerate(passes):
         found = np.ones(pairs, dtype=bool)
         for part in blocking.parts:
@@ -214,7 +216,7 @@ def _hits(equal: Callable[[str], NDArray[np.bool_]], passes: Sequence[Pass], pai
 
 def simulated_hits(
     subjects: Sequence[Subjects], passes: Sequence[Pass], *, random: np.random.Generator
-) -> NDArray[np.bool_]:
+) -> NDArray[np.float32]:
     """Return, shape (passes, pairs), which simulated true pairs each pass finds."""
     original, copied = perturb(subjects, sample=SIMULATED, errors=ERRORS, random=random)
     left, right = derive(original), derive(copied)
@@ -274,17 +276,6 @@ class Lambdas:
         return False
 
 
-_CHUNK = 512
-"""Candidates whose hits are turned into numbers at a time."""
-
-
-def _weighed(hits: NDArray[np.bool_], weight: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return the weight of what each candidate finds."""
-    weights = weight.astype(np.float32)
-    parts = [hits[at : at + _CHUNK].astype(np.float32) @ weights for at in range(0, len(hits), _CHUNK)]
-    return np.concatenate(parts).astype(np.float64) if parts else np.zeros(0)
-
-
 def _greedy(
     trial: Trial, lambdas: Lambdas, *, budget: Budget, cost: float
 ) -> tuple[list[int], list[float], float]:
@@ -299,7 +290,7 @@ def _greedy(
     spent, most = 0.0, AIM * budget.d / 2
     chosen: list[int] = []
     gained: list[float] = []
-    gains = (1 - DOUBT) * _weighed(trial.hits, trial.weight) / total
+    gains = (1 - DOUBT) * (trial.hits @ (missed * trial.weight).astype(np.float32)) / total
     while len(chosen) < MOST_PASSES:
         known = lambdas.known
         affordable = allowed & (spent + known <= most) & (known <= AIM * budget.lambda_)
@@ -309,14 +300,12 @@ def _greedy(
         best = int(np.argmax(np.where(affordable, gains / (known + cost), -1.0)))
         if not lambdas.settle(best):
             continue
-        found = np.flatnonzero(trial.hits[best])
-        less = (1 - DOUBT) * missed[found] * trial.weight[found]
-        missed[found] *= DOUBT
+        missed[trial.hits[best] > 0] *= DOUBT
         allowed[best] = False
         spent += float(known[best])
         chosen.append(best)
         gained.append(float(gains[best]))
-        gains -= (1 - DOUBT) * _weighed(trial.hits[:, found], less) / total
+        gains = (1 - DOUBT) * (trial.hits @ (missed * trial.weight).astype(np.float32)) / total
     return chosen, gained, float(1 - (missed * trial.weight).sum() / total)
 
 
@@ -334,7 +323,7 @@ def choose(passes: Sequence[Pass], trial: Trial, lambdas: Lambdas, *, budget: Bu
     found = np.zeros(trial.hits.shape[1], dtype=bool)
     planned = []
     for index, gain in zip(chosen, gained, strict=True):
-        found |= trial.hits[index]
+        found |= trial.hits[index] > 0
         planned.append(
             PlannedPass(
                 name=passes[index].name,

@@ -94,7 +94,7 @@ CANDIDATES = candidates()[:12]
 
 def trial_of(hits: np.ndarray) -> Trial:
     """A trial in which every pair counts alike."""
-    return Trial(hits=hits.T.copy(), weight=np.ones(len(hits)), pilot_pairs=0)
+    return Trial(hits=hits.T.astype(np.float32), weight=np.ones(len(hits)), pilot_pairs=0)
 
 
 @settings(max_examples=40, deadline=None)
