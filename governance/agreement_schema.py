@@ -108,13 +108,18 @@ def _nameless(value: Any, path: Path_) -> Iterator[Fault]:
             yield from _nameless(inner, (*path, number))
 
 
+def _with_text_names(value: Any) -> Any:
+    """Return a copy with every name as text: JSON has no others, so a JSON Schema cannot judge them."""
+    if isinstance(value, Mapping):
+        return {str(name): _with_text_names(inner) for name, inner in value.items()}
+    return [_with_text_names(inner) for inner in value] if isinstance(value, list) else value
+
+
 def schema_faults(document: Mapping[str, Any]) -> list[Fault]:
     """Return one fault for every place where `document` departs from the schema; empty when valid.
 
     An unknown entry is not named, since anything may have been pasted there; `at` finds its line.
     """
-    nameless = list(_nameless(document, ()))
-    if nameless:
-        return nameless  # JSON has no such names, so a JSON Schema cannot judge them
-    found = (fault for error in _validator().iter_errors(document) for fault in _faults(error))
+    errors = _validator().iter_errors(_with_text_names(document))
+    found = [*_nameless(document, ()), *(fault for error in errors for fault in _faults(error))]
     return sorted(dict.fromkeys(found), key=lambda fault: [str(part) for part in fault.path])

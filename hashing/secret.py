@@ -89,7 +89,7 @@ class Ceremony:
         """Read the JSON form.
 
         Raises:
-            CeremonyError: A field is missing, unknown or of another type.
+            CeremonyError: A field is missing, unknown, of another type or in another spelling than `to_dict` gives.
         """
         try:
             if not isinstance(value, Mapping) or set(value) != _CEREMONY_FIELDS:
@@ -97,15 +97,18 @@ class Ceremony:
             epoch, parties = value["epoch"], value["parties"]
             if type(epoch) is not int or not isinstance(parties, list):
                 raise TypeError
-            return cls(
+            ceremony = cls(
                 agreement_digest=str(value["agreement"]),
                 epoch=epoch,
                 parties=tuple(str(party) for party in parties),
                 starts_on=date.fromisoformat(str(value["starts_on"])),
                 expires_on=date.fromisoformat(str(value["expires_on"])),
             )
+            if ceremony.to_dict() != value:  # a number for text, or a date in another spelling
+                raise TypeError
         except (TypeError, ValueError):
             raise CeremonyError("this does not describe a ceremony.") from None
+        return ceremony
 
 
 _CEREMONY_FIELDS = {"agreement", "epoch", "parties", "starts_on", "expires_on"}

@@ -75,9 +75,11 @@ def test_agreement_with_a_name_that_is_no_text(tmp_path: Path, name: str) -> Non
         path.write_text(SEEDS["agreement"][0].decode() + text, encoding="utf-8")
         with pytest.raises(AgreementInvalid, match=r"must be text|well-formed|entries"):
             load_agreement(path)
-    path.write_text(f"{name}: x\n", encoding="utf-8")
-    with pytest.raises(AgreementInvalid):
-        load_agreement(path)
+    text = SEEDS["agreement"][0].decode()
+    for alone in (f"{name}: x\n", text.replace("parties:", "pirties:") + f"x-ours: [{{{name}: x}}]\n"):
+        path.write_text(alone, encoding="utf-8")
+        with pytest.raises(AgreementInvalid):
+            load_agreement(path)
 
 
 def test_the_seeds_are_read(tmp_path: Path) -> None:
