@@ -37,10 +37,14 @@ def _with_words(names: Iterable[str]) -> frozenset[str]:
     return frozenset(part for name in names for part in (name, *name.split()))
 
 
+_HEXADECIMAL = re.compile(r"(?<![A-Za-z0-9])(?=[0-9a-f]*[0-9])(?=[0-9a-f]*[a-f])[0-9a-f]{8,}(?![A-Za-z0-9])")
+"""A random number as programs write it: its letters are no words, though they can spell short names (ada, abe)."""
+
+
 def holds_name(text: str) -> bool:
     """Return whether a forename and a surname stand side by side in `text`, in either order."""
     forenames, surnames = name_lists()
-    words = _WORD.findall(text.upper())
+    words = _WORD.findall(_HEXADECIMAL.sub("|", text).upper())
     return any(
         (a in forenames and b in surnames) or (a in surnames and b in forenames) for a, b in pairwise(words)
     )
