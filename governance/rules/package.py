@@ -178,7 +178,7 @@ def key_age(package: PackageSubject) -> Iterator[Fault]:
     starts, ends = _day(secret.get("starts_on")), _day(secret.get("expires_on"))
     where, fix = (
         f"{package.where}: manifest, facts.linkage_secret",
-        "Hold a new ceremony (tallystick keys contribute).",
+        "Make a new secret (tallystick keys rotate).",
     )
     if starts is None or ends is None:
         yield Fault(

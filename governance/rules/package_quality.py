@@ -28,7 +28,7 @@ def exclusions(package: PackageSubject) -> Iterator[Fault]:
             sentence="The agency does not attest how many people it left out before sealing.",
             where=f"{package.where}: manifest, facts.exclusions",
             evidence=f"not attested: {', '.join(missing)}",
-            fix="Apply the exclusions to the extract, and seal with --excluded KIND=COUNT for each.",
+            fix="Seal with --exclude FILE, or leave them out of the extract and state each with --excluded KIND=COUNT.",
             owner=package.stated.sender,
         )
 

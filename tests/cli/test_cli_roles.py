@@ -11,8 +11,9 @@ from pathlib import Path
 import pytest
 from click.testing import Result
 
+from hashing.mapping import load_mapping
 from tests.conftest import run
-from tests.governance.agreements import EXCLUDED, finish_draft
+from tests.governance.agreements import EXCLUDED, KINDS, finish_draft
 
 PASSPHRASE = {"TALLYSTICK_PASSPHRASE": "correct horse battery staple"}
 AGENCIES = ("police", "health", "childrens_social_care")
@@ -304,3 +305,31 @@ def test_agreement_faults_are_all_named(county: County, tmp_path: Path) -> None:
     for place in ("status: ", "window.months: ", "entry here that the schema does not know"):
         assert place in result.stdout
     assert result.stdout.count(f"{broken}, line ") == 3
+
+
+def test_people_on_the_exclude_list_are_not_sealed(county: County) -> None:
+    """`seal --exclude` leaves people out by reference, tells counts by reason, and repeats no reference."""
+    extract = county.extracts / f"{AGENCIES[0]}.csv"
+    mapping = load_mapping(county.extracts / "mapping.yaml")[AGENCIES[0]]
+    with extract.open(encoding="utf-8-sig", newline="") as stream:
+        rows = list(csv.DictReader(stream))
+    refs = sorted({row[mapping.columns.get("ref", "ref")] for row in rows})[:2]
+    listed = county.path("exclude.csv")
+    listed.write_text(
+        f"ref,reason\n{refs[0]},{KINDS[0]}\n{refs[1]},{KINDS[0]}\nNOT-HERE,{KINDS[1]}\n", encoding="utf-8"
+    )
+    sealed = run(
+        "seal",
+        extract,
+        *county.role(AGENCIES[0]),
+        *("--run", "2026-12", "--exclude", listed),
+        *("--out", county.path("fewer.tally"), "--crosswalk", county.path("fewer.crosswalk")),
+        env=PASSPHRASE,
+    )
+    _good(sealed)
+    assert "Left out before sealing: 2 people" in sealed.output
+    assert not any(ref in sealed.output for ref in (*refs, "NOT-HERE"))
+    checked = run(
+        "check", county.path("fewer.tally"), "--agreement", county.path("agreement.yaml"), env=PASSPHRASE
+    )
+    assert "P12" not in checked.output
