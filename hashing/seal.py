@@ -9,8 +9,7 @@ A token is equal for two records only when the block *and* the value are equal; 
 The specification is docs/spec/sealing-v1.md.
 
 A pass is sealed in two steps, so that memory stays flat: block ids of all versions, which tell the crowded cells; then
-batch by batch the tokens. Batches are made by two threads ahead of the writer: AES holds the interpreter's lock, the
-gathering and masking around it does not.
+batch by batch the tokens. Batches are made by a thread ahead of the writer.
 """
 
 from __future__ import annotations
@@ -39,7 +38,8 @@ RandomBytes = Callable[[int], bytes]
 BATCH_ROWS = 1 << 17
 """Rows of a record batch: about 10 MB of tokens."""
 
-WORKERS = 2
+WORKERS = 1
+"""Threads that make batches ahead of the writer. A second one gained nothing: AES holds the interpreter's lock."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
