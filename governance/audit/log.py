@@ -15,13 +15,13 @@ from pathlib import Path
 from typing import BinaryIO
 
 from governance.audit.entry import BEGIN, MAX_LINE, REPAIR, Artefact, Entry, Event, parse_line, place_of
-from governance.audit.locking import locked
 from governance.audit.merkle import Frontier, leaf_hash
 from governance.audit.salts import SALT_BYTES, Commitment, Salts, commit
 from governance.audit.words import identifiers_in, identifiers_in_id
 from schemas.atomic import atomic_file, atomic_write
 from schemas.canonical import JSON, bytes_digest, canonical_json, from_base64, parse_json, to_base64
 from schemas.errors import AuditError, AuditIncomplete, LogAltered, LogTruncated, NotCanonical, OutputError
+from schemas.locks import locked
 
 _STATE = "tallystick-audit-state"
 
@@ -116,7 +116,7 @@ class AuditLog:
         """
         _refuse_identifiers(event)
         made = tuple(commit(self.log_id, subject, random_bytes(SALT_BYTES)) for subject in subjects)
-        with locked(self.path.with_name(self.path.name + ".lock")), self._open() as stream:
+        with locked(self.path), self._open() as stream:
             state, torn = self._catch_up(stream)
             if keep_salts:
                 self.salts.add(made)
@@ -138,13 +138,13 @@ class AuditLog:
     def commit(self, subject: bytes, random_bytes: Callable[[int], bytes] = secrets.token_bytes) -> str:
         """Return a salted commitment to `subject` and keep its salt: for a file whose digest could be guessed."""
         made = commit(self.log_id, subject, random_bytes(SALT_BYTES))
-        with locked(self.path.with_name(self.path.name + ".lock")):
+        with locked(self.path):
             self.salts.add([made])
         return made.value
 
     def forget(self, subjects: Sequence[bytes]) -> int:
         """Delete the salts of all commitments to these people; return how many there were. No entry changes."""
-        with locked(self.path.with_name(self.path.name + ".lock")):
+        with locked(self.path):
             return self.salts.forget(self.salts.matching(self.log_id, subjects))
 
     def head(self) -> tuple[int, bytes]:
@@ -153,7 +153,7 @@ class AuditLog:
         Raises:
             LogAltered: As for `append`.
         """
-        with locked(self.path.with_name(self.path.name + ".lock")), self._open() as stream:
+        with locked(self.path), self._open() as stream:
             state, _ = self._catch_up(stream)
             self._save(state)
         return state.frontier.size, state.frontier.root()
