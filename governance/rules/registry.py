@@ -71,6 +71,15 @@ def _installed() -> Iterable[tuple[Family, AnyRule]]:
             yield Family(item[0]), item[1]
 
 
+def _bounds(path: Path | None) -> Iterable[tuple[Family, AnyRule]]:
+    """Return the rules of a YAML file; what reads them needs Arrow, which `agreement check` otherwise does not."""
+    if path is None:
+        return ()
+    from governance.rules.custom import load_bounds
+
+    return load_bounds(path)
+
+
 def own_rules(path: Path | None = None) -> dict[Family, tuple[AnyRule, ...]]:
     """Return the organisation's own rules.
 
@@ -80,12 +89,10 @@ def own_rules(path: Path | None = None) -> dict[Family, tuple[AnyRule, ...]]:
     Raises:
         RulesInvalid: A rule is not well formed, or its id is taken or does not begin with `x-`.
     """
-    from governance.rules.custom import load_bounds
-
     named = path or (Path(os.environ[VARIABLE]) if os.environ.get(VARIABLE) else None)
     found: dict[Family, list[AnyRule]] = {family: [] for family in Family}
     seen: set[str] = set()
-    for family, rule in [*_installed(), *(load_bounds(named) if named is not None else [])]:
+    for family, rule in [*_installed(), *_bounds(named)]:
         if not _OWN_ID.fullmatch(rule.id) or rule.id in seen:
             raise RulesInvalid(
                 "the id of a rule of your own begins with x-, and stands once.",

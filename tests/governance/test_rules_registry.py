@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from collections.abc import Iterator
 from importlib.metadata import EntryPoint
 from pathlib import Path
@@ -141,3 +143,15 @@ def test_entry_points(attribute: str, good: bool, monkeypatch: pytest.MonkeyPatc
         return
     with pytest.raises((RulesInvalid, TypeError)):
         own_rules()
+
+
+def test_agreement_check_needs_no_arrow() -> None:
+    """The first call that an officer makes does not wait for the libraries that tables need."""
+    agreement = ROOT / "tests/governance/fixtures/agreements/good/complete.yaml"
+    program = (
+        "import sys, cli\n"
+        f"cli.main(['agreement', 'check', {str(agreement)!r}, '--on', '2026-11-22'], standalone_mode=False)\n"
+        "sys.exit(int('pyarrow' in sys.modules or 'numpy' in sys.modules))"
+    )
+    done = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, check=False)  # noqa: S603
+    assert done.returncode == 0, done.stderr
