@@ -153,5 +153,5 @@ def test_agreement_check_needs_no_arrow() -> None:
         f"cli.main(['agreement', 'check', {str(agreement)!r}, '--on', '2026-11-22'], standalone_mode=False)\n"
         "sys.exit(int('pyarrow' in sys.modules or 'numpy' in sys.modules))"
     )
-    done = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, check=False)  # noqa: S603
+    done = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, check=False)
     assert done.returncode == 0, done.stderr
