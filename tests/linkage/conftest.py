@@ -10,7 +10,8 @@ from linkage_world import Unit, World, make_world
 from linkage.candidates import find_candidates
 from linkage.database import connect
 from linkage.intake import counted, latest_contact, take_in
-from linkage.run import _cluster_links, _keep_apart, _read_links
+from linkage.people import cluster_links, keep_apart
+from linkage.results import read_links
 from linkage.scoring import score_candidates
 from linkage.window import find_multi_agency
 
@@ -29,9 +30,9 @@ def unit(world: World) -> Iterator[Unit]:
         subjects = sum(sender.subjects for sender in senders)
         found = find_candidates(con, world.agreement.passes)
         trained = score_candidates(con, world.agreement.passes, counted(senders), subjects=subjects)
-        _keep_apart(con)
-        links = _read_links(con)
-        clusters = _cluster_links(con, links, world.agreement, subjects)
+        keep_apart(con)
+        links = read_links(con)
+        clusters = cluster_links(con, links, world.agreement, subjects)
         last = latest_contact(con)
         assert last is not None
         window = find_multi_agency(con, months=12, as_of=last, minimum_agencies=2)
