@@ -30,6 +30,7 @@ COMMANDS = {
     "report": "governance.commands.report:report",
     "purge": "governance.commands.lifecycle:purge",
     "erase": "governance.commands.lifecycle:erase",
+    "requests": "governance.commands.requests:requests",
 }
 """Name on the command line -> module and attribute, in the order of the help page."""
 

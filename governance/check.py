@@ -26,6 +26,7 @@ class Kind(Enum):
     RUN = "run"
     LOG = "audit log"
     EXCEPTION = "exception"
+    REPORT = "report of a run"
     TABLE = "table"
     UNKNOWN = "unknown file"
 

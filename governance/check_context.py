@@ -16,13 +16,20 @@ from typing import Any
 import pyarrow as pa
 
 from governance.agreement import Agreement, read_document
-from governance.exceptions import SignedException
-from governance.rules.registry import AnyRule, Family
+from governance.check import Kind, Report
+from governance.exceptions import SignedException, cover
+from governance.rules.base import Finding, Moment
+from governance.rules.output import OutputSubject, Request
+from governance.rules.registry import AnyRule, Family, findings_of
 from schemas.errors import AgreementInvalid, InputError, WrongPassphrase
 from schemas.identity import PrivateIdentity, PublicIdentity, load_identity, load_public
 from schemas.policies import Expectation
 
 BESIDE = "check.yaml"
+NO_REGISTER = (
+    "Whether erasures and upheld objections were applied by their date (rule O06): no register of requests was named "
+    "(--requests)."
+)
 _ENTRIES = {"check_version", "agreement", "key", "parties", "expect", "tables", "after"}
 _EXPECTED = {"kind", "agreement_digest", "run", "sender", "purpose", "key_check", "normaliser"}
 _TYPES = {"int32": pa.int32(), "int64": pa.int64(), "uint16": pa.uint16(), "uint32": pa.uint32()}
@@ -45,6 +52,7 @@ class Context:
         last_run: Agency -> subjects of the run before.
         readers: Kind of file -> function that returns what reads it, or None where that is not installed.
         checkpoints: Checkpoints of an audit log.
+        requests: Erasures and objections of the register that was named, for rule O06; None when there is none.
         beside: Path of the `check.yaml` that was found beside the file, if it was.
     """
 
@@ -60,7 +68,51 @@ class Context:
     last_run: Mapping[str, int] = field(default_factory=dict)
     readers: Mapping[str, Callable[[], Callable[[Path], object] | None]] = field(default_factory=dict)
     checkpoints: Sequence[Path] = ()
+    requests: Sequence[Request] | None = None
     beside: Path | None = None
+
+    def report(
+        self,
+        path: Path,
+        kind: Kind,
+        findings: Sequence[Finding],
+        *,
+        families: str = "",
+        facts: Mapping[str, str] | None = None,
+        unchecked: Sequence[str] = (),
+        partial: bool = False,
+    ) -> Report:
+        """Return the report on `path`; when rules on outputs were asked without a register, it says so."""
+        missing = (NO_REGISTER,) if "O" in families and self.requests is None else ()
+        return Report(
+            subject=str(path),
+            kind=kind,
+            checked_on=self.today,
+            findings=tuple(dict.fromkeys(findings)),
+            families=families,
+            facts=dict(facts or {}),
+            unchecked=(*missing, *unchecked),
+            partial=partial,
+        )
+
+    def output_findings(self, path: Path, **told: Any) -> list[Finding]:
+        """Ask the rules on outputs about `path`, exceptions included; nothing without an agreement.
+
+        Args:
+            path: The file.
+            told: Entries of `OutputSubject`: what the file tells.
+        """
+        if self.agreement is None:
+            return []
+        subject = OutputSubject(
+            where=str(path),
+            agreement=self.agreement,
+            today=self.today,
+            requests=self.requests or (),
+            **told,
+        )
+        found = findings_of(Family.OUTPUT, subject, moment=Moment.OUTPUT, own=self.own)
+        return cover(found, self.exceptions, party=self.agreement.unit_id, today=self.today)
 
 
 def _bad(path: Path, entry: str) -> InputError:

@@ -22,7 +22,7 @@ from governance.exceptions import SignedException, cover
 from governance.gate import gate
 from governance.rules.base import Finding, Moment
 from governance.rules.linkage import LinkageSubject, Member
-from governance.rules.output import Artefact, OutputSubject
+from governance.rules.output import Artefact, CountTable, OutputSubject, Request
 from governance.rules.package_subject import PackageSubject, Stated, expected_schemas, metadata_hits
 from governance.rules.registry import AnyRule, Family, findings_of, own_rules
 from schemas.canonical import JSON, parse_json
@@ -128,6 +128,8 @@ def return_subject(
     as_of: date | None,
     made: date | None,
     today: date,
+    requests: Sequence[Request] = (),
+    tables: Sequence[CountTable] = (),
 ) -> OutputSubject:
     """Return a return as the rules on outputs see it.
 
@@ -139,6 +141,8 @@ def return_subject(
         as_of: Last day of its window.
         made: Day it was made, to judge its age; None when it is being made.
         today: Day of the check.
+        requests: Erasures and objections.
+        tables: Counts that it states beside its rows (`governance.aggregates.tables_of_return`).
     """
     bounds = {
         name: pc.min_max(table.column(name))
@@ -155,6 +159,8 @@ def return_subject(
         last=bounds["last_date"]["max"].as_py() if "last_date" in bounds else None,
         as_of=as_of,
         artefacts=() if made is None else (Artefact(kind="return", where=where, made=made),),
+        requests=requests,
+        tables=tables,
     )
 
 
@@ -188,6 +194,7 @@ class RunJudge:
         exceptions: Verified exceptions.
         last_run: Agency -> subjects that it sent for the run before, when that is known.
         readable_keys: Places at the unit where a linkage key can be read.
+        requests: Erasures and objections of the unit's register.
     """
 
     def __init__(
@@ -198,7 +205,9 @@ class RunJudge:
         exceptions: Sequence[SignedException] = (),
         last_run: Mapping[str, int] | None = None,
         readable_keys: Sequence[str] = (),
+        requests: Sequence[Request] = (),
     ) -> None:
+        self.requests = requests
         self.agreement, self.today, self.exceptions = agreement, today, exceptions
         self._last_run, self._readable_keys = last_run or {}, readable_keys
         self._own = own_rules()  # installed rules are looked for once a run
@@ -282,6 +291,7 @@ class RunJudge:
             as_of=as_of,
             made=None,
             today=self.today,
+            requests=self.requests,
         )
         self.findings += judge_output(subject, self.exceptions, party=self.agreement.unit_id, own=self._own)
 

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pyarrow as pa
 
+from governance.aggregates import tables_of_return
 from governance.agreement import Agreement
 from governance.check import LEGAL_BASIS, Kind, Report
 from governance.check_context import Context
@@ -77,11 +78,10 @@ def _report(
         if agreement is None
         else {"agreement": f"{agreement.id} {agreement.version}", "digest": agreement.digest}
     )
-    return Report(
-        subject=str(path),
-        kind=Kind.PACKAGE,
-        checked_on=context.today,
-        findings=tuple(findings),
+    return context.report(
+        path,
+        Kind.PACKAGE,
+        findings,
         families=families,
         facts={**told, **(facts or {})},
         unchecked=(*(unchecked or ()), LEGAL_BASIS),
@@ -198,6 +198,8 @@ def _return_findings(
         as_of=date.fromisoformat(str(manifest.facts.get("as_of"))),
         made=manifest.created_at.date(),
         today=context.today,
+        requests=context.requests or (),
+        tables=tables_of_return(manifest.counts, manifest.facts),
     )
     found = findings_of(Family.OUTPUT, output, moment=Moment.OUTPUT, own=context.own)
     return cover(found, context.exceptions, party=agreement.unit_id, today=context.today)

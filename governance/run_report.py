@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from governance.agreement import Agreement
 from governance.audit.verify import Verification
+from governance.check_moments import judge_output
 from governance.disclosure import SUPPRESSED, safe_multi_agency, shown, suppress_counts
-from governance.gate import gate
+from governance.exceptions import SignedException
+from governance.gate import finding_dict
 from governance.lifecycle.artefacts import run_summary
 from governance.report import page_environment
-from governance.rules.base import Moment
-from governance.rules.output import CountTable, OutputSubject
-from governance.rules.registry import Family, findings_of
+from governance.rules.output import CountTable, OutputSubject, Request
 from governance.summary import percent, privacy_sentence
 from schemas.canonical import to_base64
 from schemas.errors import InputError, WrongAgreement
@@ -29,8 +30,21 @@ NOT_SAID = (
 )
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Told:
+    """What the rules on outputs are told beside the figures: open requests (O06), and verified exceptions."""
+
+    requests: Sequence[Request] = ()
+    exceptions: Sequence[SignedException] = ()
+
+
 def report_figures(
-    run: Path, *, agreement: Agreement, now: datetime, log: Verification | None = None
+    run: Path,
+    *,
+    agreement: Agreement,
+    now: datetime,
+    log: Verification | None = None,
+    told: Told | None = None,
 ) -> dict[str, Any]:
     """Return the figures of a run that may leave, suppressed by `outputs.min_cell`; a suppressed count is None.
 
@@ -39,11 +53,13 @@ def report_figures(
         agreement: The agreement that it was made under.
         now: Time of the report, with a zone.
         log: The unit's audit log, verified, when it is to be named.
+        told: Requests and exceptions.
 
     Raises:
         InputError: It is no run folder.
         WrongAgreement: It was made under another agreement, or another version of it.
-        ComplianceBlocked: A count could still be worked out (rule O02); that would be a fault of this program.
+        ComplianceBlocked: A request is past its date (rule O06), or a count could still be worked out (rule O02;
+            that would be a fault of this program), and no exception covers it.
     """
     summary = run_summary(run)
     if summary is None:
@@ -57,7 +73,7 @@ def report_figures(
             remedy="Name the agreement of the run.",
         )
     figures = _safe(summary, agreement.min_cell)
-    _require_safe(figures, agreement, now, str(run))
+    found = _require_safe(figures, agreement, now, str(run), told or Told())
     return {
         "report": "run",
         "made_at": now.astimezone(UTC).isoformat(timespec="seconds"),
@@ -67,7 +83,7 @@ def report_figures(
         "created_at": summary.get("created_at"),
         **figures,
         "privacy": summary["privacy"],
-        "compliance": list(summary.get("compliance", ())),
+        "compliance": [*summary.get("compliance", ()), *found],
         "audit_log": None if log is None else _log_facts(log),
     }
 
@@ -97,13 +113,16 @@ def _safe(summary: Mapping[str, Any], min_cell: int) -> dict[str, Any]:
     }
 
 
-def _tables(figures: Mapping[str, Any]) -> list[CountTable]:
+def report_tables(figures: Mapping[str, Any]) -> list[CountTable]:
+    """Return the counts of people that a report shows, as rule O02 looks at them."""
     multi = figures["multi_agency"]
+    windows = {"people by number of agencies": multi}
+    if multi.get("rolling"):
+        windows["people by number of agencies, busiest window"] = multi["rolling"]
     return [
-        CountTable(
-            name="people by number of agencies",
-            cells=[list(multi["by_agencies"].values())],
-            row_totals=[multi["people"]],
+        *(
+            CountTable(name=name, cells=[list(window["by_agencies"].values())], row_totals=[window["people"]])
+            for name, window in windows.items()
         ),
         CountTable(
             name="people by agency",
@@ -115,11 +134,19 @@ def _tables(figures: Mapping[str, Any]) -> list[CountTable]:
     ]
 
 
-def _require_safe(figures: Mapping[str, Any], agreement: Agreement, now: datetime, where: str) -> None:
+def _require_safe(
+    figures: Mapping[str, Any], agreement: Agreement, now: datetime, where: str, told: Told
+) -> list[dict[str, str | None]]:
+    """Return what the rules on outputs found that does not stop the report."""
     output = OutputSubject(
-        where=where, agreement=agreement, today=now.astimezone(UTC).date(), tables=_tables(figures)
+        where=where,
+        agreement=agreement,
+        today=now.astimezone(UTC).date(),
+        tables=report_tables(figures),
+        requests=told.requests,
     )
-    gate(findings_of(Family.OUTPUT, output, moment=Moment.OUTPUT))
+    found = judge_output(output, told.exceptions, party=agreement.unit_id)
+    return [finding_dict(each) for each in found]
 
 
 def _log_facts(log: Verification) -> dict[str, Any]:

@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from pathlib import Path
 
 import pyarrow as pa
+import pyarrow.compute as pc
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
+from governance.aggregates import tables_of_return
 from governance.agreement import Agreement
 from governance.check_moments import judge_output, return_subject
 from governance.exceptions import SignedException
+from governance.lifecycle.request_register import Asking
+from governance.rules.base import Finding
+from governance.rules.output import OutputSubject
 from hashing.keys import RunKeys
 from hashing.package import lead_context
 from schemas.container import OpenedPackage, open_package
@@ -52,6 +57,7 @@ class Opened:
         months: Length of the window.
         as_of: Last day of the window, ISO.
         run_id: The run.
+        findings: What the rules on outputs found that did not stop the opening.
     """
 
     table: pa.Table
@@ -59,6 +65,7 @@ class Opened:
     months: int
     as_of: str
     run_id: str
+    findings: tuple[Finding, ...] = ()
 
 
 def _read_table(package: OpenedPackage, part: str, schema: pa.Schema, rows: int) -> pa.Table:
@@ -114,6 +121,7 @@ def open_return(
     secret: bytes,
     today: date | None = None,
     exceptions: Sequence[SignedException] = (),
+    asking: Asking | None = None,
 ) -> Opened:
     """Open the return in `path` for the agency that `owner` is.
 
@@ -127,6 +135,7 @@ def open_return(
         secret: The linkage secret (lead contacts are sealed between agencies).
         today: Day of the opening: the rules on outputs are asked, and stop it; not asked when None.
         exceptions: Signed exceptions to them.
+        asking: Tells the erasures and objections of the agency's register, given the references told of (rule O06).
 
     Raises:
         ComplianceBlocked: A rule on outputs stops the opening.
@@ -139,8 +148,6 @@ def open_return(
         if manifest.sender not in {agreement.unit_id, owner.party}:
             raise WrongSender("this package comes from another party than expected.", where=str(path))
         table = _read_table(package, "contacts", RETURN, manifest.count("rows"))
-    if today is not None:
-        _judge(table, manifest, agreement, owner.party, today=today, exceptions=exceptions, where=str(path))
     run_id, seal_id = manifest.run_id, manifest.facts.get("seal_id")
     own = Expectation(kind="crosswalk", agreement_digest=agreement.digest, run_id=run_id, sender=owner.party)
     with open_package(
@@ -153,6 +160,12 @@ def open_return(
                 remedy="Use the crosswalk that was written together with the package you sent.",
             )
         refs = _read_table(package, "refs", CROSSWALK, package.manifest.count("refs"))
+    findings: list[Finding] = []
+    if today is not None:
+        output = _subject(table, manifest, agreement, where=str(path), today=today)
+        if asking is not None:
+            output = replace(output, requests=asking(_told_of(table, refs)))
+        findings = judge_output(output, exceptions, party=owner.party)
     keys = RunKeys(secret=secret, agreement_digest=agreement.digest, run_id=run_id)
     leads = _leads(table, keys, agreement.digest, run_id, str(path))
     rows = _result_rows(table, leads, refs, _own_names(extract_columns))
@@ -163,6 +176,7 @@ def open_return(
         months=months,
         as_of=as_of,
         run_id=run_id,
+        findings=tuple(findings),
     )
 
 
@@ -177,26 +191,26 @@ def _window(manifest: Manifest, where: str) -> tuple[int, str]:
         raise SchemaMismatch("does not say which window it is about.", where=where) from None
 
 
-def _judge(
-    table: pa.Table,
-    manifest: Manifest,
-    agreement: Agreement,
-    party: str,
-    *,
-    today: date,
-    exceptions: Sequence[SignedException],
-    where: str,
-) -> None:
-    output = return_subject(
+def _subject(
+    table: pa.Table, manifest: Manifest, agreement: Agreement, *, where: str, today: date
+) -> OutputSubject:
+    return return_subject(
         table,
         agreement,
         where=where,
         people=manifest.count("people"),
-        as_of=date.fromisoformat(str(manifest.facts["as_of"])),
+        as_of=date.fromisoformat(_window(manifest, where)[1]),
         made=manifest.created_at.date(),
         today=today,
+        tables=tables_of_return(manifest.counts, manifest.facts),
     )
-    judge_output(output, exceptions, party=party)
+
+
+def _told_of(table: pa.Table, refs: pa.Table) -> list[str]:
+    """Return the agency's own references that a return tells of."""
+    told = pc.is_in(refs.column("subject"), value_set=table.column("subject").combine_chunks())
+    found: list[str] = refs.filter(told).column("ref").to_pylist()
+    return found
 
 
 def _result_schema() -> pa.Schema:

@@ -15,6 +15,7 @@ from governance.agreement import Agreement, load_agreement
 from governance.agreement_check import Job, require_agreement
 from governance.check_moments import secret_facts
 from governance.exceptions import load_exceptions
+from governance.lifecycle.request_register import RequestRegister
 from hashing.apart import NOBODY, read_apart
 from hashing.exclusions import attested, leave_out, read_exclusions
 from hashing.extract import Extract, open_extract, read_extract, read_source
@@ -315,6 +316,7 @@ def open_to_csv(
     out: Path,
     today: date,
     exceptions: Sequence[Path] = (),
+    requests: RequestRegister | None = None,
 ) -> Opened:
     """Open a return and write the agency's own people, named again, to the CSV file `out`.
 
@@ -334,6 +336,7 @@ def open_to_csv(
         secret=secret.sealing_key(),
         today=today,
         exceptions=load_exceptions(exceptions, agreement),
+        asking=None if requests is None else requests.asking(identity.party),
     )
     with atomic_file(out, private=True) as stream:
         pc_csv.write_csv(opened.table, stream)

@@ -12,6 +12,7 @@ from typing import Any
 import click
 
 from governance.audit.access import audited
+from governance.commands.requests import requests_option
 from schemas.terminal import DAY, FILE, Command, agreement_option, emit, json_option, passphrase
 
 
@@ -43,6 +44,7 @@ def exception_option(command: Command) -> Command:
     multiple=True,
     help="Checkpoint to compare a log with (repeat).",
 )
+@requests_option
 @click.option("--on", "on", type=DAY, help="Check as on this day [default: today].")
 @click.option("--html", "html_file", type=FILE, help="Also write the officer's report, one HTML page.")
 @click.option("--sarif", "sarif_file", type=FILE, help="Also write the findings as SARIF 2.1.0.")
@@ -59,12 +61,13 @@ def check(
     exception_files: tuple[Path, ...],
     last_run: Path | None,
     checkpoint_files: tuple[Path, ...],
+    requests_file: Path | None,
     on: datetime | None,
     html_file: Path | None,
     sarif_file: Path | None,
     as_json: bool,
 ) -> None:
-    """Check FILES: agreements, mappings, packages, run folders, returns, audit logs, exceptions, tables.
+    """Check FILES: agreements, mappings, packages, runs and their reports, returns, audit logs, exceptions, tables.
 
     What a file is, is recognised. The verdict stands first, then each finding with its reason, evidence, fix and
     owner, and what was not checked. Exit code 0: nothing stops the work. 1: something does. 2: the call has to be
@@ -84,6 +87,7 @@ def check(
         "exception_files": exception_files,
         "last_run": last_run,
         "checkpoint_files": checkpoint_files,
+        "requests_file": requests_file,
         "readers": (ctx.find_root().obj or {}).get("readers", {}),
     }
     contexts = _Contexts(agreement_file, key_file, options)
@@ -141,6 +145,7 @@ class _Contexts:
         from governance.check_context import Context, open_identity, read_beside
         from governance.check_moments import subjects_of_run
         from governance.exceptions import load_exceptions
+        from governance.lifecycle.request_register import register_for
         from governance.rules.registry import own_rules
         from schemas.policies import Expectation
 
@@ -155,6 +160,7 @@ class _Contexts:
         expect = entries.pop("expect", Expectation())
         if agreement is not None and expect.agreement_digest is None:
             expect = replace(expect, agreement_digest=agreement.digest)
+        register = register_for(options["requests_file"], agreement_file)
         return Context(
             today=options["today"],
             agreement=agreement,
@@ -166,6 +172,7 @@ class _Contexts:
             last_run=subjects_of_run(options["last_run"]),
             readers=options["readers"],
             checkpoints=options["checkpoint_files"],
+            requests=None if register is None else register.asking()(()),
             **entries,
         )
 

@@ -10,13 +10,16 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from governance.audit.access import audited, current, note
+from governance.commands.requests import requests_option
 from schemas.terminal import DAY, FILE, FOLDER, agreement_option, emit, json_option, passphrase
 
 if TYPE_CHECKING:
     from governance.agreement import Agreement
+    from governance.lifecycle.answering import Answered
     from governance.lifecycle.erase_agency import AgencyErasure
     from governance.lifecycle.erase_unit import UnitErasure
     from governance.lifecycle.erasing import Plan
+    from governance.lifecycle.request_register import RequestRegister
     from schemas.identity import PrivateIdentity
 
 PLACE = click.Path(path_type=Path, exists=True)
@@ -102,6 +105,7 @@ def purge(
 @click.option(
     "--yes", is_flag=True, help="Really erase; without it the command only says what it would change."
 )
+@requests_option
 @json_option
 @audited("erase", reads={"request_files": "request"}, makes={"receipt": "receipt", "send": "requests"})
 def erase(
@@ -116,13 +120,15 @@ def erase(
     receipt: Path | None,
     verify: bool,
     yes: bool,
+    requests_file: Path | None,
     as_json: bool,
 ) -> None:
     """Erase people, an agency, or a withdrawn agreement from all artefacts in PLACES, and prove it by a receipt.
 
     At an agency, --refs names the people; references never stand on the command line. --send writes a request for the
     linkage unit, which names row numbers of a run and nobody. The unit applies it with --request, and writes notices
-    for the agencies that were told of them, which they apply with --request in turn.
+    for the agencies that were told of them, which they apply with --request in turn. In the register of requests
+    (--requests) an erasure of people is written down as soon as it is asked for, and closed when it was done.
 
     \b
     Example:  tallystick erase . --refs erase.txt --agreement agreement.yaml --key police.key \\
@@ -130,6 +136,7 @@ def erase(
     """
     from governance.agreement import load_agreement
     from governance.lifecycle.erasing import plan_text
+    from governance.lifecycle.request_register import register_for
     from schemas.identity import load_identity
 
     if verify == (sum(map(bool, (refs, request_files, agencies, withdrawn))) == 1) or (
@@ -148,10 +155,13 @@ def erase(
     identity = load_identity(key_file, passphrase("your key file"))
     work = _work(places, agreement, identity, refs, request_files, agencies, withdrawn)
     plan = work.plan()
+    answered = _answered(work, identity, register_for(requests_file, agreement_file))
     sent: list[Any] = []
     if yes:
         assert receipt is not None  # noqa: S101 - checked above
         sent = _erase(work, plan, identity, agreement, receipt, send)
+        answered.close(datetime.now(UTC).date())
+    plan.notes += answered.notes(acted=yes)
     counts = {"artefacts": len(plan.steps), "rows": plan.remaining, "subjects": len(plan.subjects)}
     note(counts=counts if yes else {**counts, "dry-run": 1})
     if as_json:
@@ -195,6 +205,23 @@ def _work(
         notices=asked,
         agencies=frozenset(agencies),
     )
+
+
+def _answered(work: Any, identity: PrivateIdentity, register: RequestRegister | None) -> Answered:
+    """Write down the requests that an erasure answers, so that none is forgotten between the plan and the deed."""
+    from governance.lifecycle.answering import Answered, answered_by
+    from governance.lifecycle.erase_agency import AgencyErasure
+    from governance.lifecycle.erase_unit import UnitErasure
+
+    today = datetime.now(UTC).date()
+    if isinstance(work, AgencyErasure) and work.refs:
+        return answered_by(
+            register, today=today, agency=identity.party, refs=work.refs, covered=work.all_refs
+        )
+    if isinstance(work, UnitErasure) and work.requests:
+        packages = {asked.package_id: asked.sender for asked in work.requests}
+        return answered_by(register, today=today, packages=packages)
+    return Answered(register=None)
 
 
 def _erase(

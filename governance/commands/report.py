@@ -8,6 +8,8 @@ from pathlib import Path
 import click
 
 from governance.audit.access import audited, note
+from governance.commands.check import exception_option
+from governance.commands.requests import requests_option
 from schemas.terminal import FILE, FOLDER, agreement_option, emit, json_option, out_option
 
 
@@ -18,6 +20,8 @@ from schemas.terminal import FILE, FOLDER, agreement_option, emit, json_option, 
 @click.option(
     "checkpoint_files", "--checkpoint", type=FILE, multiple=True, help="Checkpoint of that log (repeat)."
 )
+@exception_option
+@requests_option
 @out_option("HTML page to create.", required=False)
 @json_option
 @audited("report", makes={"out": "report"})
@@ -26,6 +30,8 @@ def report(
     agreement_file: Path,
     log_file: Path | None,
     checkpoint_files: tuple[Path, ...],
+    exception_files: tuple[Path, ...],
+    requests_file: Path | None,
     out: Path | None,
     as_json: bool,
 ) -> None:
@@ -40,7 +46,9 @@ def report(
     from governance.audit.checkpoint import read_checkpoint
     from governance.audit.log import AuditLog
     from governance.audit.verify import verify_log
-    from governance.run_report import report_figures, run_report_html, verdict_of
+    from governance.exceptions import load_exceptions
+    from governance.lifecycle.request_register import register_for
+    from governance.run_report import Told, report_figures, run_report_html, verdict_of
     from schemas.atomic import atomic_write
 
     if out is None and not as_json:
@@ -50,7 +58,12 @@ def report(
     if log_file is not None:
         read = [(str(path), read_checkpoint(path, agreement.identities)) for path in checkpoint_files]
         log = verify_log(AuditLog(log_file), read)
-    figures = report_figures(run, agreement=agreement, now=datetime.now(UTC), log=log)
+    register = register_for(requests_file, agreement_file)
+    told = Told(
+        requests=() if register is None else register.asking()(()),
+        exceptions=load_exceptions(exception_files, agreement),
+    )
+    figures = report_figures(run, agreement=agreement, now=datetime.now(UTC), log=log, told=told)
     note(run=str(figures["run"]))
     if out is not None:
         atomic_write(out, run_report_html(figures, agreement))

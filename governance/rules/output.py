@@ -61,12 +61,14 @@ class Request:
         reference: The case number under which it is kept; never a person's name.
         due: Day by which it has to be applied.
         applied: Day on which it was, or None.
+        back: Whether the output tells of the person.
     """
 
     kind: str
     reference: str
     due: date
     applied: date | None = None
+    back: bool = False
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -237,17 +239,61 @@ def retention(output: OutputSubject) -> Iterator[Fault]:
     why="UK GDPR Arts 17 and 21; Art 12(3)",
 )
 def requests(output: OutputSubject) -> Iterator[Fault]:
-    """Each erasure and upheld objection was applied on or before its date, or that date is still to come."""
+    """Each erasure and upheld objection was applied on or before its date, or that date is still to come.
+
+    What was applied late stops nothing any more, but has to be accounted for: amber. So is a person who is told of
+    after an erasure, who may be a new contact; after an upheld objection it blocks.
+    """
     for request in output.requests:
-        late = request.applied > request.due if request.applied is not None else output.today > request.due
-        if late:
-            yield Fault(
-                sentence=f"An {request.kind} was not applied by its date.",
-                where=f"{output.where}: {request.reference}",
-                fix="Apply it now (tallystick erase), and tell the data protection officer.",
-                owner="data protection officer",
-                due=request.due.isoformat(),
+        place = f"{output.where}: {request.reference}"
+        if request.applied is None:
+            if output.today > request.due:
+                yield _late(
+                    request,
+                    place,
+                    sentence=f"An {request.kind} was not applied by its date.",
+                    evidence=f"{(output.today - request.due).days} days over",
+                    fix="Apply it now (tallystick erase), and tell the data protection officer.",
+                )
+            continue
+        if request.applied > request.due:
+            yield _late(
+                request,
+                place,
+                sentence=f"An {request.kind} was applied after its date.",
+                evidence=f"{(request.applied - request.due).days} days late",
+                fix="Write down why, and tell the person and the data protection officer.",
+                severity=Severity.AMBER,
             )
+        if request.back:
+            yield _late(
+                request,
+                place,
+                sentence=f"This tells of a person whose {request.kind} was applied.",
+                fix="Apply it again (tallystick erase), and name them in --exclude at the next seal. If they are a new "
+                "contact since, let the data protection officer decide.",
+                severity=Severity.BLOCK if request.kind == "objection" else Severity.AMBER,
+            )
+
+
+def _late(
+    request: Request,
+    place: str,
+    *,
+    sentence: str,
+    fix: str,
+    evidence: str = "",
+    severity: Severity | None = None,
+) -> Fault:
+    return Fault(
+        sentence=sentence,
+        where=place,
+        evidence=evidence,
+        fix=fix,
+        owner="data protection officer",
+        due=request.due.isoformat(),
+        severity=severity,
+    )
 
 
 RULES: tuple[Rule[OutputSubject], ...] = (outputs, small_cells, handful, window, retention, requests)

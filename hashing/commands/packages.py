@@ -9,6 +9,7 @@ import click
 
 from governance.audit.access import audited, note, note_withheld
 from governance.commands.check import exception_option
+from governance.commands.requests import requests_option
 from hashing.commands.options import agency_options, query_options, rejects_option, show_profile, source_of
 from schemas.terminal import DAY, FILE, announcing, emit, json_option, out_option, passphrase
 
@@ -143,6 +144,7 @@ def seal(
 @agency_options
 @query_options
 @exception_option
+@requests_option
 @click.option("--crosswalk", type=FILE, required=True, help="The crosswalk that `seal` left with you.")
 @out_option("CSV file to create with your own people, named again.")
 @json_option
@@ -158,6 +160,7 @@ def open_command(
     connection_env: str | None,
     connection_file: Path | None,
     exception_files: tuple[Path, ...],
+    requests_file: Path | None,
     crosswalk: Path,
     out: Path,
     as_json: bool,
@@ -168,6 +171,8 @@ def open_command(
     Example:  tallystick open run/returns/police.tally --extract police.csv --agreement agreement.yaml \\
                   --key police.key --secret police.secret --crosswalk police.crosswalk --out results.csv
     """
+    from governance.gate import finding_dict, remarks
+    from governance.lifecycle.request_register import register_for
     from hashing.ceremony import load_secret
     from hashing.workflow import open_to_csv
     from schemas.identity import load_identity
@@ -185,6 +190,7 @@ def open_command(
         out=out,
         today=datetime.now(UTC).date(),
         exceptions=exception_files,
+        requests=register_for(requests_file, agreement_file),
     )
     note(run=opened.run_id, counts={"people": opened.people, "rows": opened.table.num_rows})
     if as_json:
@@ -194,6 +200,7 @@ def open_command(
                 "rows": opened.table.num_rows,
                 "as_of": opened.as_of,
                 "run": opened.run_id,
+                "compliance": [finding_dict(found) for found in opened.findings],
             }
         )
     else:
@@ -201,3 +208,4 @@ def open_command(
             f"{opened.people:,} of your people were in contact with several agencies in the {opened.months} months "
             f"up to {opened.as_of}. Who, with whom and whom to ring: {out}"
         )
+        click.echo("\n".join(remarks(opened.findings)), nl=bool(opened.findings))

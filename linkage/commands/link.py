@@ -9,6 +9,7 @@ import click
 
 from governance.audit.access import audited, note
 from governance.commands.check import exception_option
+from governance.commands.requests import requests_option
 from schemas.terminal import (
     DAY,
     FILE,
@@ -40,6 +41,7 @@ from schemas.terminal import (
     help="Give levels that the model lacks the shipped priors and this run's counts; without, they stop the run.",
 )
 @exception_option
+@requests_option
 @click.option(
     "--last-run", type=FOLDER, help="Run folder of the run before, to compare the numbers of records."
 )
@@ -56,6 +58,7 @@ def link_command(
     model_file: Path | None,
     fill_model: bool,
     exception_files: tuple[Path, ...],
+    requests_file: Path | None,
     last_run: Path | None,
     out: Path,
     as_json: bool,
@@ -68,6 +71,7 @@ def link_command(
     from governance.agreement_check import require_agreement
     from governance.check_moments import RunJudge, open_keys, subjects_of_run
     from governance.exceptions import load_exceptions
+    from governance.lifecycle.request_register import register_for
     from governance.summary import run_text
     from linkage.reuse import load_model
     from linkage.run import link, summary_of
@@ -86,12 +90,14 @@ def link_command(
         click.echo(
             "Warning: the model was trained under another agreement, or another version of it.", err=True
         )
+    asked_for = register_for(requests_file, agreement_file)
     judge = RunJudge(
         agreed,
         today=datetime.now(UTC).date(),
         exceptions=load_exceptions(exception_files, agreed),
         last_run=subjects_of_run(last_run),
         readable_keys=open_keys({key_file.parent, *(path.parent for path in packages)}),
+        requests=() if asked_for is None else asked_for.asking()(()),
     )
     with announcing() as announce:
         result = link(

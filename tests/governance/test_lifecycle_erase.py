@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import shutil
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -32,7 +33,9 @@ from governance.audit.entry import Event
 from governance.audit.log import AuditLog
 from governance.audit.salts import subject_of_ref
 from governance.audit.verify import verify_log
+from governance.lifecycle.answering import NO_REGISTER
 from governance.lifecycle.artefacts import RESULT_COLUMNS
+from governance.lifecycle.request_register import RequestRegister
 from governance.lifecycle.requests import REQUEST, read_asked, write_asked
 from governance.lifecycle.rewriting import Subjects, Told, reduce_return, rewrite_parquet, rewrite_result
 from hashing import opening
@@ -513,6 +516,60 @@ def test_references_that_nobody_knows_are_told(county: County) -> None:
     words = ("--refs", county.folder / "refs.txt", "--json")
     said = good(run("erase", home, home, *county.options("police"), *words, env=PASSPHRASE))
     assert said["notes"] == [
-        "1 of the references are in no crosswalk here, so the unit cannot be asked about them."
+        "1 of the references are in no crosswalk here, so the unit cannot be asked about them.",
+        NO_REGISTER,
     ]
     assert len(said["artefacts"]) == 4
+
+
+def test_the_register_knows_of_an_erasure(county: County) -> None:
+    """Asked for, it stands in the register with its date; done, it is closed; done again, it is not added again."""
+    register = RequestRegister.create(county.folder / "agreement.yaml.requests")
+    (county.folder / "refs.txt").write_text("PREF-4b\n")
+    words = ("--refs", county.folder / "refs.txt", "--json")
+    said = good(erase(county, "police", *words))
+    assert "request-1" in said["notes"][-1]
+    assert "still to be applied" in said["notes"][-1]
+    (entry,) = register.entries()
+    assert (entry.kind, entry.agency, entry.outcome) == ("erasure", "police", None)
+    for _ in range(2):
+        good(erase(county, "police", *words, "--receipt", county.folder / "r", "--yes"))
+        (entry,) = register.entries()
+        assert entry.outcome == "applied"
+    assert "PREF" not in register.path.read_text()
+
+
+def test_an_erasure_answers_the_request_that_was_written_down(county: County) -> None:
+    """A request added for one reference of a person is closed when the person is erased by another."""
+    register = RequestRegister.create(county.folder / "police.requests")
+    register.add(kind="erasure", agency="police", received=date(2026, 6, 1), refs=[ref_of("police", 4)])
+    (county.folder / "refs.txt").write_text("PREF-4b\n")
+    words = (
+        "--refs",
+        county.folder / "refs.txt",
+        "--requests",
+        register.path,
+        "--receipt",
+        county.folder / "r",
+    )
+    assert "applied today" in erase(county, "police", *words, "--yes").stdout
+    assert [entry.outcome for entry in register.entries()] == ["applied"]
+
+
+def test_the_unit_keeps_requests_by_their_digest(county: County) -> None:
+    """At the unit a request stands in the register from the first look at it, and is closed when it was applied."""
+    register = RequestRegister.create(county.folder / "unit.requests")
+    folder = erase_at_police(county, ref_of("police", 1))
+    (package,) = folder.glob("*.tally")
+    good(erase(county, UNIT, "--request", package, "--requests", register.path, "--json"))
+    (entry,) = register.entries()
+    assert (entry.agency, entry.people, entry.outcome) == ("police", (), None)
+    assert entry.package is not None
+    apply(county, UNIT, folder, "--requests", register.path)
+    assert [each.outcome for each in register.entries()] == ["applied"]
+
+
+def test_a_withdrawn_agreement_is_no_request(county: County) -> None:
+    """Erasing an agency or an agreement is no person's request, and no register is asked for."""
+    said = good(erase(county, "police", "--withdrawn", "--json"))
+    assert NO_REGISTER not in said["notes"]
