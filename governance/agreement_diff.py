@@ -175,10 +175,20 @@ def _switch(path: Path_, words: str, before: Document, after: Document) -> Itera
         yield Change(path=path, direction=_direction(wider=new), sentence=f"{words} {said}.")
 
 
+def _contacts(before: Document, after: Document) -> Iterator[Change]:
+    """Compare the months of contacts that are sent; where nobody names them they are the window's, told already."""
+    key = "contact_months"
+    if key in before or key in after:
+        old, new = (window.get(key, window["months"]) for window in (before, after))
+        words = "the months of contacts that agencies send"
+        yield from _number(("window", key), words, old, new, grows=True)
+
+
 def _settings(before: Document, after: Document) -> Iterator[Change]:
     for section, key, words, default, grows in _NUMBERS:
         a, b = _section(before, section), _section(after, section)
         yield from _number((section, key), words, a.get(key, default), b.get(key, default), grows=grows)
+    yield from _contacts(before["window"], after["window"])
     for section, key, words in _SWITCHES:
         yield from _switch((section, key), words, _section(before, section), _section(after, section))
     a, b = _section(before, "outputs"), _section(after, "outputs")
@@ -237,7 +247,7 @@ _COVERED = {
     "exclusions", "exceptions", "transfers",
 }  # fmt: skip
 _REST = {
-    "window": {"months", "minimum_agencies", "rolling"},
+    "window": {"months", "minimum_agencies", "rolling", "contact_months"},
     "outputs": {"allowed", "min_cell", "record_level_k", "households"},
     "sealing": {"passes", "budget", "crowded_cell", "max_key_age_days"},
     "matching": {"threshold", "review_from", "largest_cluster"},

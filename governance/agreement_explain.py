@@ -184,6 +184,7 @@ def _told(agreement: Agreement) -> Iterator[str]:
     )
     rolling = "is" if agreement.rolling else "is not"
     yield f"The busiest {agreement.months} months of a longer time {rolling} reported."
+    yield f"Agencies send contacts of {agreement.contact_months} months, and keep older ones."
     yield f"Households {'may' if agreement.households else 'may not'} be reported together."
     yield f"No count below {agreement.min_cell} people leaves."
 

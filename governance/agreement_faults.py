@@ -139,6 +139,16 @@ def _numbers(document: Document) -> Iterator[Fault]:
         yield Fault(path=("matching", "review_from"), message="must not be above matching.threshold.")
 
 
+def _window(document: Document) -> Iterator[Fault]:
+    window, path = document["window"], ("window", "contact_months")
+    sent = window.get("contact_months", window["months"])
+    if sent < window["months"]:
+        yield Fault(path=path, message="must not be fewer than window.months.")
+    if sent > window["months"] and not window.get("rolling", False):
+        message = "sends contacts that nothing is told of: only window.rolling needs more than window.months."
+        yield Fault(path=path, message=message)
+
+
 def _dates(document: Document) -> Iterator[Fault]:
     if document["in_force"]["from"] > document["in_force"]["to"]:
         yield Fault(path=("in_force", "to"), message="lies before in_force.from.")
@@ -160,6 +170,7 @@ _CHECKS: tuple[tuple[tuple[Path_, ...], Callable[[Document], Iterator[Fault]]], 
     ((("parties",), ("fields",), ("exceptions",)), _named_parties),
     ((("fields",), ("sealing", "passes")), _passes),
     ((("matching", "review_from"), ("matching", "threshold")), _numbers),
+    ((("window",),), _window),
     ((("in_force",),), _dates),
     ((("retention",), ("exclusions",)), _lists),
 )

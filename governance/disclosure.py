@@ -177,8 +177,16 @@ def _equations(
 
 def safe_multi_agency(found: Mapping[str, Any], *, min_cell: int) -> dict[str, Any]:
     """Return the figures of people by number of agencies (as in `run.json`) with small counts suppressed."""
-    safe = suppress_counts({str(k): int(v) for k, v in found["by_agencies"].items()}, min_cell=min_cell)
-    return {**found, "by_agencies": safe.counts, "people": safe.total}
+    safe = {**found, **_safe_people(found["by_agencies"], min_cell)}
+    if rolling := found.get("rolling"):
+        cut = suppress_counts({"cut": int(rolling["cut"])}, min_cell=min_cell, with_total=False).counts["cut"]
+        safe["rolling"] = {**rolling, **_safe_people(rolling["by_agencies"], min_cell), "cut": cut}
+    return safe
+
+
+def _safe_people(by_agencies: Mapping[str, int], min_cell: int) -> dict[str, Any]:
+    safe = suppress_counts({str(k): int(v) for k, v in by_agencies.items()}, min_cell=min_cell)
+    return {"by_agencies": safe.counts, "people": safe.total}
 
 
 def _masked(values: Sequence[int], hidden: set[int]) -> list[int | None]:

@@ -43,6 +43,24 @@ def _multi_agency_lines(found: Mapping[str, Any]) -> list[str]:
         f"up to {found['as_of']}: {shown(found['people'])}"
     ]
     lines += [f"  with {number} agencies: {shown(people)}" for number, people in found["by_agencies"].items()]
+    return lines + _rolling_lines(found.get("rolling"))
+
+
+def _rolling_lines(rolling: Mapping[str, Any] | None) -> list[str]:
+    """Say what the busiest window was, and from which day on anybody could see."""
+    if rolling is None:
+        return []
+    lines = [
+        f"People in contact with several agencies in any {rolling['months']} months since "
+        f"{rolling['contacts_after']}, when the contacts that were sent begin: {shown(rolling['people'])}"
+    ]
+    lines += [
+        f"  with {number} agencies: {shown(people)}" for number, people in rolling["by_agencies"].items()
+    ]
+    lines.append(
+        f"  whose busiest {rolling['months']} months began before that day, so that more may have happened than is "
+        f"counted: {shown(rolling['cut'])}"
+    )
     return lines
 
 

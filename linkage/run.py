@@ -29,7 +29,7 @@ from linkage.run_files import summary_of, write_results
 from linkage.scoring import score_candidates
 from linkage.training import Trained
 from linkage.window import MultiAgency, find_multi_agency
-from linkage.window_days import last_day, require_contacts_from
+from linkage.window_days import contacts_after, last_day, require_contacts_from
 from linkage.window_rolling import WorstWindows, find_worst_windows
 from schemas.atomic import atomic_folder
 from schemas.identity import PrivateIdentity, PublicIdentity
@@ -233,12 +233,16 @@ def _contact(con: duckdb.DuckDBPyConnection, senders: Sequence[Sender], order: _
     """Find who is known to several agencies; homes and worst windows only if the agreement lets them be reported."""
     agreement = order.agreement
     months, least = agreement.months, agreement.minimum_agencies
-    as_of = order.as_of or last_day(senders, con, months=months, created_at=order.created_at)
+    sent = agreement.contact_months
+    as_of = order.as_of or last_day(senders, con, contact_months=sent, created_at=order.created_at)
     require_contacts_from(senders, con, months=months, as_of=as_of)
     window = find_multi_agency(con, months=months, as_of=as_of, minimum_agencies=least)
     rolling = households = None
     if agreement.rolling:
-        rolling = find_worst_windows(con, months=months, as_of=as_of, minimum_agencies=least)
+        begin = contacts_after(senders, con, contact_months=sent, as_of=as_of)
+        rolling = find_worst_windows(
+            con, months=months, as_of=as_of, contacts_after=begin, minimum_agencies=least
+        )
     if agreement.households:
         con.execute(
             f"""

@@ -93,7 +93,13 @@ def _multi_agency(result: RunResult) -> dict[str, Any]:
         "by_agencies": _texts(result.window.by_agencies),
         "rolling": None
         if rolling is None
-        else {"people": rolling.people, "by_agencies": _texts(rolling.by_agencies)},
+        else {
+            "months": rolling.months,
+            "contacts_after": rolling.contacts_after.isoformat(),
+            "people": rolling.people,
+            "by_agencies": _texts(rolling.by_agencies),
+            "cut": rolling.cut,
+        },
     }
 
 

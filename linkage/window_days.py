@@ -11,8 +11,29 @@ from linkage.intake import Sender, latest_contact
 from schemas.errors import LinkageError, SchemaMismatch
 
 
+def _begin(sender: Sender) -> date | None:
+    """Return the day after which an agency sent its contacts, None when it sent none.
+
+    Raises:
+        SchemaMismatch: It is no date.
+    """
+    since = sender.manifest.facts.get("contacts_after")
+    try:
+        return None if since is None else date.fromisoformat(str(since))
+    except ValueError:
+        raise SchemaMismatch(
+            "does not say in a date which contacts it carries.", where=sender.agency
+        ) from None
+
+
+def _shifted(con: duckdb.DuckDBPyConnection, day: date, months: int) -> date:
+    """Return the same day `months` calendar months later, the last of the month where there is none."""
+    found: date = con.execute("SELECT (?::DATE + to_months(?))::DATE", [day, months]).fetchall()[0][0]
+    return found
+
+
 def last_day(
-    senders: Sequence[Sender], con: duckdb.DuckDBPyConnection, *, months: int, created_at: datetime
+    senders: Sequence[Sender], con: duckdb.DuckDBPyConnection, *, contact_months: int, created_at: datetime
 ) -> date:
     """Return the last day of the window when nobody names one: the latest day that contacts reach or were sealed for.
 
@@ -21,20 +42,10 @@ def last_day(
     Raises:
         SchemaMismatch: An agency's statement of which contacts it sent is no date.
     """
-    found = [latest_contact(con) or date.min]
-    for sender in senders:
-        since = sender.manifest.facts.get("contacts_after")
-        if since is not None:
-            try:
-                after = date.fromisoformat(str(since))
-            except ValueError:
-                raise SchemaMismatch(
-                    "does not say in a date which contacts it carries.", where=sender.agency
-                ) from None
-            found.append(
-                con.execute("SELECT (?::DATE + to_months(?))::DATE", [after, months]).fetchall()[0][0]
-            )
-    last = max(found)
+    sealed_for = [
+        _shifted(con, begin, contact_months) for sender in senders if (begin := _begin(sender)) is not None
+    ]
+    last = max([latest_contact(con) or date.min, *sealed_for])
     return created_at.date() if last == date.min else min(last, created_at.date())
 
 
@@ -43,18 +54,30 @@ def require_contacts_from(
 ) -> None:
     """Refuse a window that begins before the contacts that an agency sent.
 
-    Agencies send only contacts inside the window that they sealed for, so an earlier one would silently miss some.
+    Agencies send only contacts of the agreed months up to the day that they sealed for, so an earlier window would
+    silently miss some.
 
     Raises:
         LinkageError: An agency's contacts begin too late.
+        SchemaMismatch: An agency's statement of which contacts it sent is no date.
     """
-    start: date = con.execute(
-        f"SELECT (DATE '{as_of.isoformat()}' - INTERVAL {months} MONTH)::DATE"
-    ).fetchall()[0][0]
+    start = _shifted(con, as_of, -months)
     for sender in senders:
-        since = sender.manifest.facts.get("contacts_after")
-        if since is not None and str(since) > start.isoformat():
+        begin = _begin(sender)
+        if begin is not None and begin > start:
             raise LinkageError(
-                f"{sender.agency} sent no contacts before {since}, but the window begins after {start}.",
+                f"{sender.agency} sent no contacts before {begin}, but the window begins after {start}.",
                 remedy="Link without --as-of, or let every agency seal again with the same --as-of.",
             )
+
+
+def contacts_after(
+    senders: Sequence[Sender], con: duckdb.DuckDBPyConnection, *, contact_months: int, as_of: date
+) -> date:
+    """Return the day after which every agency sent all its contacts; windows that begin before are cut.
+
+    Raises:
+        SchemaMismatch: An agency's statement of which contacts it sent is no date.
+    """
+    begun = [begin for sender in senders if (begin := _begin(sender)) is not None]
+    return max(begun, default=_shifted(con, as_of, -contact_months))

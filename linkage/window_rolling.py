@@ -14,24 +14,29 @@ class WorstWindows:
 
     Attributes:
         months: Length of each window.
+        contacts_after: Every agency sent its contacts after this day; of what lies before, one or all sent none.
         people: Number of people.
         by_agencies: Most agencies inside one window -> number of people.
+        cut: Those of the people whose worst window began before that day, so that it may have held more agencies.
     """
 
     months: int
+    contacts_after: date
     people: int
     by_agencies: dict[int, int]
+    cut: int
 
 
 def find_worst_windows(
-    con: duckdb.DuckDBPyConnection, *, months: int, as_of: date, minimum_agencies: int
+    con: duckdb.DuckDBPyConnection, *, months: int, as_of: date, contacts_after: date, minimum_agencies: int
 ) -> WorstWindows:
-    """Fill the table `worst_window` (person, agencies, ends) from `people`, `subjects` and `contacts`.
+    """Fill the table `worst_window` (person, agencies, after, ends, whole) from `people`, `subjects` and `contacts`.
 
     A window is the `months` calendar months up to and including its last day, which lies no later than `as_of`. It is
     enough to look at windows that end on a day of contact: moving an end back to the last contact inside loses none.
-    Of several windows with as many agencies the latest counts. Contacts are those the agencies sent, so a window that
-    ends early in them may miss what lies before.
+    Of several windows with as many agencies the latest counts, so a whole one before one that is cut. `after` is the
+    day before the window's first; the window is `whole` if every agency sent all its contacts inside
+    (`contacts_after`), else it may have held more agencies than are counted.
     """
     con.execute(
         f"""
@@ -57,15 +62,26 @@ def find_worst_windows(
                 AND contact.day > window_end.ends - INTERVAL {months} MONTH
                 AND contact.day <= window_end.ends
             GROUP BY window_end.person, window_end.ends
+        ),
+        worst AS (
+            SELECT person, max(agencies)::INTEGER AS agencies, max_by(ends, (agencies, ends)) AS ends
+            FROM counted
+            GROUP BY person
+            HAVING max(agencies) >= {minimum_agencies}
         )
-        SELECT person, max(agencies)::INTEGER AS agencies, max_by(ends, (agencies, ends)) AS ends
-        FROM counted
-        GROUP BY person
-        HAVING max(agencies) >= {minimum_agencies}
+        SELECT *, (ends - INTERVAL {months} MONTH)::DATE AS after, after >= DATE '{contacts_after}' AS whole
+        FROM worst
         """
     )
+    cut = con.execute("SELECT count(*) FROM worst_window WHERE NOT whole").fetchall()[0][0]
     rows = con.execute(
         "SELECT agencies, count(*) FROM worst_window GROUP BY agencies ORDER BY agencies"
     ).fetchall()
     by_agencies = {int(agencies): int(people) for agencies, people in rows}
-    return WorstWindows(months=months, people=sum(by_agencies.values()), by_agencies=by_agencies)
+    return WorstWindows(
+        months=months,
+        contacts_after=contacts_after,
+        people=sum(by_agencies.values()),
+        by_agencies=by_agencies,
+        cut=int(cut),
+    )

@@ -245,14 +245,15 @@ def record_dates(package: PackageSubject) -> Iterator[Fault]:
             owner=_sender(package),
         )
     after = _day(package.stated.facts.get("contacts_after"))
-    # A month more than the window: it can end on any day that the agencies agree, up to the day of sealing.
-    oldest = facts.high + epoch - 31 * package.agreement.months - 1
+    # Months of 31 days: the contacts can end on any day that the agencies agree, up to the day of sealing.
+    months = package.agreement.contact_months
+    oldest = facts.high + epoch - 31 * months - 1
     if (after is not None and facts.low + epoch <= after.toordinal()) or facts.low + epoch < oldest:
         yield Fault(
             sentence="Contacts are older than the window that the agreement allows.",
             where=where,
-            evidence=f"window of {package.agreement.months} months",
-            fix="Seal again: Tallystick keeps contacts outside the window at the agency.",
+            evidence=f"contacts of {months} months may be sent",
+            fix="Seal again: Tallystick keeps older contacts at the agency.",
             owner=_sender(package),
         )
 

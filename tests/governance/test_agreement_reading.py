@@ -5,13 +5,15 @@ from __future__ import annotations
 import contextlib
 import re
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from governance.agreement import load_agreement, read_document
+from governance.agreement import agreement_faults, load_agreement, parse_agreement, read_document
 from governance.agreement_check import agreement_findings
+from governance.agreement_explain import explained
 from governance.agreement_migrate import edit_text
 from governance.agreement_reading import parse_source
 from governance.draft import agreement_yaml
@@ -76,6 +78,32 @@ def test_good_drafts_are_read_with_defaults(name: str) -> None:
     assert (agreement.rolling, agreement.households, agreement.record_level_k) == (False, False, 5)
     assert (agreement.largest_cluster, agreement.crowded_cell, agreement.profile) == (50, 20, "standard")
     assert {found.rule for found in blocks(findings)} >= {"D02", "D03", "D06", "D13"}
+
+
+@pytest.mark.parametrize(
+    ("window", "fault"),
+    [
+        ({"contact_months": 11, "rolling": True}, "must not be fewer than window.months"),
+        ({"contact_months": 24}, "only window.rolling needs more than window.months"),
+        ({"contact_months": 37, "rolling": True}, "contact_months"),
+    ],
+)
+def test_no_more_contacts_are_sent_than_are_needed(window: dict[str, Any], fault: str) -> None:
+    """Contacts of more months than the window are for worst rolling windows only, and never of more than three years."""
+    document = complete_document()
+    document["window"].update(window)
+    assert any(fault in str(found) for found in agreement_faults(document))
+
+
+def test_months_of_contacts_are_those_of_the_window_unless_named() -> None:
+    """An agreement without the entry, such as every one signed before it was there, sends what it always sent."""
+    document = complete_document()
+    assert parse_agreement(document).contact_months == document["window"]["months"] == 12
+    document["window"].update(rolling=True, contact_months=24)
+    agreement = parse_agreement(document)
+    assert (agreement.months, agreement.contact_months) == (12, 24)
+    told = " ".join(line for section in explained(agreement) for line in section.lines)
+    assert "Agencies send contacts of 24 months" in told
 
 
 def test_faults_do_not_hide_other_rules(tmp_path: Path) -> None:

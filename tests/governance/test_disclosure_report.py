@@ -10,8 +10,9 @@ import pytest
 from lifecycle_world import NOW, UNIT, County, make_county
 
 from governance.audit.log import AuditLog
+from governance.disclosure import safe_multi_agency
 from governance.run_report import report_figures, run_report_html, verdict_of
-from governance.summary import run_text
+from governance.summary import _multi_agency_lines, run_text
 from schemas.errors import InputError, WrongAgreement
 from tests.conftest import run
 
@@ -61,6 +62,50 @@ def test_small_counts_do_not_leave(county: County) -> None:
     assert found["senders"] == {"police": 4321, "health": None, "childrens_social_care": None}
     assert found["told"] == {"police": 1500, "health": None, "childrens_social_care": 0}
     assert (found["people"], found["to_review"]) == (4000, None)
+
+
+ROLLING = {
+    "months": 12,
+    "contacts_after": "2025-06-30",
+    "people": 1745,
+    "by_agencies": {"2": 1480, "3": 260, "4": 5},
+    "cut": 4,
+}
+
+
+@pytest.fixture
+def rolling(county: County, tmp_path: Path) -> County:
+    """The county with worst rolling windows in its run."""
+    (tmp_path / "rolling").mkdir()
+    made = make_county(tmp_path / "rolling")
+    path = made.home(UNIT) / "run" / "run.json"
+    summary = json.loads(path.read_text())
+    summary["multi_agency"]["rolling"] = {**ROLLING, "by_agencies": {"2": 1480, "3": 262, "4": 3}}
+    path.write_text(json.dumps(summary))
+    return made
+
+
+def test_small_counts_of_worst_windows_do_not_leave(rolling: County) -> None:
+    """The worst windows are people by number of agencies too: small counts go, and those that give them away."""
+    found = figures(rolling)["multi_agency"]["rolling"]
+    assert found["by_agencies"] == {"2": 1480, "3": None, "4": None}
+    assert (found["people"], found["cut"]) == (1745, None)
+    assert found["contacts_after"] == "2025-06-30"
+
+
+def test_worst_windows_are_told_in_words(rolling: County, tmp_path: Path) -> None:
+    """Terminal and page say since when anybody could see, and how many windows began before."""
+    summary = json.loads((rolling.home(UNIT) / "run" / "run.json").read_text())
+    summary["multi_agency"]["rolling"]["cut"] = 14
+    lines = "\n".join(_multi_agency_lines(safe_multi_agency(summary["multi_agency"], min_cell=5)))
+    assert "in any 12 months since 2025-06-30, when the contacts that were sent begin: 1,745" in lines
+    assert "began before that day, so that more may have happened than is counted: 14" in lines
+    page = tmp_path / "report.html"
+    agreement = rolling.folder / "agreement.yaml"
+    result = run("report", rolling.home(UNIT) / "run", "--agreement", agreement, "--out", page)
+    assert result.exit_code == 0, result.output
+    assert "in any 12 months since 2025-06-30" in page.read_text()
+    assert "<td>262</td>" not in page.read_text()
 
 
 def test_the_page_shows_no_more_than_the_figures(county: County, tmp_path: Path) -> None:

@@ -48,6 +48,16 @@ def _quality(**counts: int) -> PackageSubject:
     return package(stated=stated(facts_quality={"fields": {"dob": counts}}))
 
 
+def _older(months: int, first: date) -> PackageSubject:
+    """Return a package with contacts from `first` on, under an agreement to send `months` of them."""
+    window = {"months": 12, "minimum_agencies": 2, "rolling": True, "contact_months": months}
+    return replace(
+        with_part("contacts", column_day={"low": days(first)}),
+        agreement=agreement_of(window=window),
+        stated=stated(facts_contacts_after=None),
+    )
+
+
 FAILING: list[Case] = [
     ("P01", _without_part),
     ("P01", _with_more),
@@ -80,6 +90,7 @@ FAILING: list[Case] = [
             stated=stated(facts_contacts_after=None),
         ),
     ),
+    ("P08", lambda: _older(24, date(2023, 1, 1))),
     ("P09", lambda: package(stated=stated(sender="housing"))),
     ("P09", lambda: package(signer="health")),
     ("P10", lambda: with_part("versions", column_subject={"high": 100})),
@@ -101,6 +112,7 @@ PASSING: list[Case] = [
     ("P01", lambda: package(parts=None)),
     ("P02", lambda: with_part("tokens-01", rows=10_000, column_block={"small": 8})),
     ("P06", lambda: package(stated=stated(facts_linkage_secret=None))),
+    ("P08", lambda: _older(24, date(2024, 7, 2))),
     ("P08", lambda: package(stated=stated(created_at=datetime(2026, 6, 29, tzinfo=UTC)))),
     ("P10", lambda: package(stated=stated(run_id="2026-06-30T1200"))),
     ("P12", lambda: replace(_excluding(), stated=stated(facts_exclusions={"protected_address": 0}))),

@@ -237,10 +237,10 @@ def _sender(unit: Any, contacts_after: object) -> Any:
 
 def test_no_sender_moves_the_window_into_the_future(unit: Any) -> None:
     """A date after the day of the run does not count, and what is no date is refused."""
-    far = last_day([_sender(unit, "2099-01-01")], unit.con, months=12, created_at=NOW)
+    far = last_day([_sender(unit, "2099-01-01")], unit.con, contact_months=12, created_at=NOW)
     assert far == NOW.date()
     with pytest.raises(SchemaMismatch):
-        last_day([_sender(unit, "2025-06-30'; --")], unit.con, months=12, created_at=NOW)
+        last_day([_sender(unit, "2025-06-30'; --")], unit.con, contact_months=12, created_at=NOW)
 
 
 @pytest.mark.parametrize("months", [1, 2, 6, 12, 36])
@@ -255,7 +255,7 @@ def _check_every_day(con: duckdb.DuckDBPyConnection, unit: Any, months: int) -> 
     for day in range(0, 731, 2 if months == 12 else 5):
         sealed_for = date(2023, 6, 1) + timedelta(days=day)
         senders = [_sender(unit, first_day(sealed_for, months).isoformat())]
-        last = last_day(senders, con, months=months, created_at=NOW)
+        last = last_day(senders, con, contact_months=months, created_at=NOW)
         assert last >= sealed_for - timedelta(days=3)
         require_contacts_from(senders, con, months=months, as_of=last)
 

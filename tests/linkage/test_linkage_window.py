@@ -185,24 +185,34 @@ def test_whom_to_ring_is_of_the_latest_contact_that_names_one(bare: duckdb.DuckD
     assert inside[0, "police"] == (3, date(2026, 1, 1), date(2026, 6, 1), True, 2)
 
 
-@given(_cases(), st.integers(2, 3))
+@given(_cases(), st.integers(2, 3), st.integers(0, 800))
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_worst_window_equals_the_plain_oracle(
-    con: duckdb.DuckDBPyConnection, case: dict[str, Any], minimum: int
+    con: duckdb.DuckDBPyConnection, case: dict[str, Any], minimum: int, back: int
 ) -> None:
-    """The most agencies inside one window, and its last day, are those found by trying every day as an end."""
+    """The most agencies inside one window, and its last day, are those found by trying every day as an end.
+
+    A window that reaches back before the first day of the contacts is told to be cut.
+    """
     case["months"] = min(case["months"], 7)
     names = _register(con, case["contacts"], case["agency_of"], case["person_of"])
     con.execute("DROP TABLE IF EXISTS worst_window")
-    found = find_worst_windows(con, months=case["months"], as_of=case["as_of"], minimum_agencies=minimum)
-    rows = {
-        row[0]: row[1:] for row in con.execute("SELECT person, agencies, ends FROM worst_window").fetchall()
-    }
+    begin = case["as_of"] - timedelta(days=back)
+    found = find_worst_windows(
+        con, months=case["months"], as_of=case["as_of"], contacts_after=begin, minimum_agencies=minimum
+    )
+    columns = "person, agencies, ends, after, whole"
+    rows = {row[0]: row[1:] for row in con.execute(f"SELECT {columns} FROM worst_window").fetchall()}
     for name in names:
         con.unregister(name)
-    expected = {person: worst for person, worst in worst_window(**case).items() if worst[0] >= minimum}
+    expected = {}
+    for person, (agencies, ends) in worst_window(**case).items():
+        after = first_day(ends, case["months"])
+        if agencies >= minimum:
+            expected[person] = (agencies, ends, after, after >= begin)
     assert rows == expected
-    assert found.by_agencies == dict(Counter(agencies for agencies, _ in expected.values()))
+    assert found.by_agencies == dict(Counter(agencies for agencies, *_ in expected.values()))
+    assert found.cut == sum(not whole for *_, whole in expected.values())
     assert (found.people, found.months) == (len(expected), case["months"])
 
 
@@ -217,8 +227,11 @@ def test_worst_window_lies_in_the_past(bare: duckdb.DuckDBPyConnection) -> None:
     ]
     names = _register(bare, contacts, dict(enumerate(AGENCIES)), {0: 7, 1: 7, 2: 7})
     bare.execute("DROP TABLE IF EXISTS worst_window")
-    found = find_worst_windows(bare, months=3, as_of=date(2026, 6, 30), minimum_agencies=2)
-    assert bare.execute("FROM worst_window").fetchall() == [(7, 3, date(2025, 5, 2))]
-    assert found.by_agencies == {3: 1}
+    found = find_worst_windows(
+        bare, months=3, as_of=date(2026, 6, 30), contacts_after=date(2025, 2, 3), minimum_agencies=2
+    )
+    last, before = date(2025, 5, 2), date(2025, 2, 2)
+    assert bare.execute("FROM worst_window").fetchall() == [(7, 3, last, before, False)]
+    assert (found.by_agencies, found.cut) == ({3: 1}, 1)
     for name in names:
         bare.unregister(name)
