@@ -126,11 +126,11 @@ def months_before(day: date, months: int) -> date:
 
 
 def in_window(contacts: Contacts, agreement: Agreement, as_of: date | None) -> tuple[Contacts, date | None]:
-    """Return only what the agreement lets leave: contacts inside the window, and the fields it lists.
+    """Return only what the agreement lets leave: contacts of the agreed months, and the fields it lists.
 
     Args:
         contacts: All contacts of the extract.
-        agreement: Its window and fields.
+        agreement: Its months of contacts, and fields.
         as_of: Last day of the window; the day of the latest contact when None.
 
     Returns:
@@ -143,7 +143,7 @@ def in_window(contacts: Contacts, agreement: Agreement, as_of: date | None) -> t
         after = None
     else:
         last = as_of or EPOCH + timedelta(days=int(dated.max()))
-        after = months_before(last, agreement.months)
+        after = months_before(last, agreement.contact_months)
         first, end = (after - EPOCH).days, (last - EPOCH).days
         chosen = np.flatnonzero((contacts.day > first) & (contacts.day <= end))
     leads = (
