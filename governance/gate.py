@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from governance.audit.access import note_exceptions
 from governance.rules.base import Finding, Severity, blocks
 from schemas.errors import ComplianceBlocked
 
@@ -16,7 +17,7 @@ def sentence_of(found: Finding) -> str:
 
 
 def gate(findings: Iterable[Finding]) -> list[Finding]:
-    """Return the findings when none of them stops the work.
+    """Return the findings when none of them stops the work; the audit log counts those that an exception set aside.
 
     Raises:
         ComplianceBlocked: Lists every block, each with its rule and what to do.
@@ -30,6 +31,7 @@ def gate(findings: Iterable[Finding]) -> list[Finding]:
             f"the rules stop this: {number}.\n  {listed}\n",
             remedy="Put it right, or show an exception that a role of the agreement has signed (--exception FILE).",
         )
+    note_exceptions(each.rule for each in found if each.exception is not None)
     return found
 
 

@@ -10,7 +10,7 @@ import functools
 import getpass
 import hashlib
 import os
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field, replace
@@ -79,6 +79,19 @@ def note(
         access.artefacts.extend(artefacts)
 
 
+def note_exceptions(rules: Iterable[str]) -> None:
+    """Count, in the entry of the running command, the findings that a signed exception set aside, by rule.
+
+    Args:
+        rules: Rule of each such finding.
+    """
+    access = _current.get()
+    if access is not None:
+        for rule in rules:
+            name = f"exception.{rule}"
+            access.counts[name] = access.counts.get(name, 0) + 1
+
+
 def note_withheld(left_out: Mapping[str, Any] | None) -> None:
     """Record the decision not to share people (rule R04); without a log, or anybody left out, nothing happens.
 
@@ -120,7 +133,7 @@ def audited(
     """Record each use of a click command. Put it next to the function, below the other options.
 
     It adds `--audit`, `--purpose` and `--reason`. A parameter called `agreement_file` names the agreement, `key_file`
-    the organisation, `run_id` the run.
+    the organisation, `run_id` the run, `exception_files` signed exceptions, which are digested in every case.
 
     Args:
         action: What the log calls it, such as `seal`.
@@ -147,7 +160,7 @@ def audited(
                 replace(
                     event, organisation=_organisation(options.get("key_file")), run=options.get("run_id")
                 ),
-                reads=_files(options, reads),
+                reads=_files(options, {**(reads or {}), "exception_files": "exception"}),
                 makes=_files(options, makes),
             ):
                 return command(*arguments, **options)
