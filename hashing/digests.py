@@ -19,25 +19,23 @@ SLICE_ROWS = 1 << 15
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class FieldDigests:
-    """V_f of all values derived from one identifier, side by side: a version's row is fetched once for all of them.
+class ValueDigests:
+    """V_f of one derived value.
 
     Attributes:
-        source: Shape (versions,): row of `blocks` of each version, -1 where there is no value; None when `blocks` has
-            one row a version.
-        blocks: Shape (distinct values + 1, derived values, 2); the last row, zero, stands for a missing one.
+        source: Shape (versions,): row of `table` of each version, -1 where there is no value; None when `table` has one
+            row a version.
+        table: Shape (distinct values + 1,): a block as one number of 16 bytes, which numpy moves as a whole; the last,
+            zero, stands for a missing value.
     """
 
     source: Codes | None
-    blocks: NDArray[np.uint64]
+    table: NDArray[np.complex128]
 
-    def fetch(self, rows: NDArray[np.int64], out: NDArray[np.uint64]) -> NDArray[np.uint64]:
-        """Return the digests of `rows`, shape (rows, derived values, 2), in the buffer `out`."""
+    def fetch(self, rows: NDArray[np.int64], out: Blocks) -> None:
+        """Write the digests of `rows`, shape (rows, 2), into `out`."""
         at = rows if self.source is None else self.source[rows]
-        width = 2 * self.blocks.shape[1]
-        fetched = out[: len(rows) * width].reshape(len(rows), self.blocks.shape[1], 2)
-        np.take(self.blocks, at, axis=0, out=fetched, mode="wrap")  # -1: the last row
-        return fetched
+        np.take(self.table, at, out=out.view(np.complex128)[:, 0], mode="wrap")  # -1: the last entry
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -45,16 +43,14 @@ class Digests:
     """V_f of every version.
 
     Attributes:
-        fields: The digests, by identifier.
-        place: Derived value -> its identifier, and its place among the values of that.
+        values: The digests, by derived value.
         bits: Derived value -> its bit in `held` and `member`.
         held: Shape (versions,), uint64: which derived values each version has.
         member: Shape (versions,), uint64: which rarity classes each version's names belong to.
         classes: The rarity classes.
     """
 
-    fields: Mapping[str, FieldDigests]
-    place: Mapping[str, tuple[str, int]]
+    values: Mapping[str, ValueDigests]
     bits: Mapping[str, np.uint64]
     held: NDArray[np.uint64]
     member: NDArray[np.uint64]
@@ -85,30 +81,25 @@ def _name_set_blocks(column: NameSet, keys: TokenKeys) -> tuple[Blocks, NDArray[
 
 
 class _Builder:
-    """Collects the digests of derived values by the identifier that they derive from."""
+    """Collects the digests of derived values."""
 
     def __init__(self, versions: int, keys: TokenKeys) -> None:
         self._keys = keys
-        self._columns: dict[str, list[Blocks]] = {}
-        self._sources: dict[str, Codes | None] = {}
-        self.place: dict[str, tuple[str, int]] = {}
+        self.values: dict[str, ValueDigests] = {}
         self.bits: dict[str, np.uint64] = {}
         self.held = np.zeros(versions, dtype=np.uint64)
         self.member = np.zeros(versions, dtype=np.uint64)
         self.classes: set[str] = set()
 
-    def _add(self, name: str, field: str, source: Codes | None, blocks: Blocks) -> np.uint64:
-        columns = self._columns.setdefault(field, [])
-        self._sources[field] = source
-        self.place[name] = (field, len(columns))
-        columns.append(blocks)
+    def _add(self, name: str, source: Codes | None, blocks: Blocks) -> np.uint64:
+        self.values[name] = ValueDigests(source=source, table=blocks.view(np.complex128)[:, 0])
         self.bits[name] = np.uint64(1) << np.uint64(len(self.bits))
         return self.bits[name]
 
     def mapped(self, name: str, column: Mapped, member: NDArray[np.bool_] | None = None) -> None:
         """Add a derived value, or a rarity class with its members among the values."""
         digests = _with_missing(self._keys.digests(name, column.values))
-        bit = self._add(name, name.partition(".")[0], column.source, digests[column.table])
+        bit = self._add(name, column.source, digests[column.table])
 
         def flags(table: NDArray[np.bool_]) -> NDArray[np.uint64]:
             return np.take(np.where(table, bit, np.uint64(0)), column.source, mode="wrap")
@@ -121,18 +112,13 @@ class _Builder:
     def name_set(self, column: NameSet) -> None:
         """Add the name set, one digest a version."""
         blocks, held = _name_set_blocks(column, self._keys)
-        bit = self._add("name_set", "name_set", None, blocks)
+        bit = self._add("name_set", None, blocks)
         self.held |= np.where(held, bit, np.uint64(0))
 
     def build(self) -> Digests:
-        """Return the digests, those of one identifier side by side."""
-        fields = {}
-        for field in list(self._columns):
-            columns = self._columns.pop(field)
-            fields[field] = FieldDigests(source=self._sources[field], blocks=np.stack(columns, axis=1))
+        """Return the digests."""
         return Digests(
-            fields=fields,
-            place=self.place,
+            values=self.values,
             bits=self.bits,
             held=self.held,
             member=self.member,

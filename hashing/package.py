@@ -22,12 +22,12 @@ from governance.gate import remarks
 from governance.rules.package_subject import Stated
 from hashing import normalise
 from hashing.apart import NOBODY, Apart, apart_batch
-from hashing.coding import Coded, Column, by_appearance
+from hashing.coding import Coded, by_appearance
 from hashing.counts import counts_of
 from hashing.derive import derive, with_rarity
 from hashing.homes import sealed_homes
 from hashing.keys import RunKeys
-from hashing.seal import RandomBytes, seal
+from hashing.seal import RandomBytes, SealedPass, sealing
 from hashing.subjects import NO_DAY, Contacts, Quality, Subjects
 from schemas.container import write_package
 from schemas.identity import PrivateIdentity, PublicIdentity
@@ -189,7 +189,7 @@ class _Parts:
     """The parts of a sealed package, made one after the other as they are written."""
 
     subjects: Subjects
-    derived: Mapping[str, Column]
+    sealed: Iterator[SealedPass]
     sent: Contacts
     apart: Apart
     agreement: Agreement
@@ -218,14 +218,7 @@ class _Parts:
         return name, ARROW_STREAM, arrow_stream(schema, self.release.batches(name, [batch]))
 
     def _tokens(self) -> Iterator[Part]:
-        sealed = seal(
-            self.derived,
-            self.agreement.passes,
-            self.keys,
-            crowded_cell=self.agreement.crowded_cell,
-            random_bytes=self.random_bytes,
-        )
-        for index, made in enumerate(sealed):
+        for index, made in enumerate(self.sealed):
             report = PassReport(
                 name=made.blocking.name, sealed=made.sealed, incomplete=made.incomplete, crowded=made.crowded
             )
@@ -289,58 +282,89 @@ def seal_subjects(
     """
     keys = RunKeys(secret=secret, agreement_digest=agreement.digest, run_id=run_id)
     derived = derive(subjects)
-    counted = counts_of(
-        with_rarity(derived), subjects.version_subject, agreement.passes, crowded_cell=agreement.crowded_cell
-    )
     sent, after = in_window(subjects.contacts, agreement, as_of)
     release = Release(
         agreement, today=created_at.date(), rows=len(subjects.version_subject), exceptions=exceptions
     )
-    facts = {
+    limit = agreement.crowded_cell
+    with sealing(derived, agreement.passes, keys, crowded_cell=limit, random_bytes=random_bytes) as sealed:
+        # Workers seal the first pass while this process counts.
+        counted = counts_of(
+            with_rarity(derived), subjects.version_subject, agreement.passes, crowded_cell=limit
+        )
+        stated = Stated(
+            kind="sealed",
+            agreement_digest=agreement.digest,
+            run_id=run_id,
+            sender=sender.party,
+            recipient=unit.party,
+            purpose=agreement.purpose,
+            created_at=created_at,
+            counts=_counts(subjects, sent, apart),
+            facts={
+                **_facts(subjects, agreement, keys, counted, after),  # type: ignore[dict-item]
+                "seal_id": seal_id,
+                **({} if secret_facts is None else {"linkage_secret": dict(secret_facts)}),
+                **({} if exclusions is None else {"exclusions": dict(exclusions)}),
+            },
+        )
+        parts = _Parts(
+            subjects=subjects,
+            sealed=sealed,
+            sent=sent,
+            apart=apart,
+            agreement=agreement,
+            run_id=run_id,
+            keys=keys,
+            release=release,
+            random_bytes=random_bytes,
+            progress=progress,
+        )
+        _write(target, stated, parts, sender=sender, unit=unit)
+    return SealReport(
+        agency=subjects.agency,
+        quality=subjects.quality,
+        passes=tuple(parts.reports),
+        contacts_sent=len(sent.day),
+        contacts_kept_back=len(subjects.contacts.day) - len(sent.day),
+        contacts_after=None if after is None else after.isoformat(),
+        remarks=tuple(remarks(release.findings)),
+    )
+
+
+def _counts(subjects: Subjects, sent: Contacts, apart: Apart) -> dict[str, int]:
+    return {
+        "rows": subjects.quality.rows,
+        "subjects": subjects.count,
+        "versions": len(subjects.version_subject),
+        "contacts": len(sent.day),
+        "apart": len(apart.subjects),
+    }
+
+
+def _facts(
+    subjects: Subjects, agreement: Agreement, keys: RunKeys, counted: dict[str, object], after: date | None
+) -> dict[str, object]:
+    """Return what a package says of itself beyond its counts."""
+    return {
         "scheme": SCHEME,
-        "seal_id": seal_id,
         "contacts_after": None if after is None else after.isoformat(),
         "key_check": keys.key_check(),
         "normaliser": normalise.normaliser_fingerprint().hex(),
         "standards": dict(agreement.standards),
         "quality": asdict(subjects.quality),
         "counted": counted,
-        **({} if secret_facts is None else {"linkage_secret": dict(secret_facts)}),
-        **({} if exclusions is None else {"exclusions": dict(exclusions)}),
     }
-    stated = Stated(
-        kind="sealed",
-        agreement_digest=agreement.digest,
-        run_id=run_id,
-        sender=sender.party,
-        recipient=unit.party,
-        purpose=agreement.purpose,
-        created_at=created_at,
-        counts={
-            "rows": subjects.quality.rows,
-            "subjects": subjects.count,
-            "versions": len(subjects.version_subject),
-            "contacts": len(sent.day),
-            "apart": len(apart.subjects),
-        },
-        facts=facts,  # type: ignore[arg-type]
-    )
-    parts = _Parts(
-        subjects=subjects,
-        derived=derived,
-        sent=sent,
-        apart=apart,
-        agreement=agreement,
-        run_id=run_id,
-        keys=keys,
-        release=release,
-        random_bytes=random_bytes,
-        progress=progress,
-    )
+
+
+def _write(
+    target: Path, stated: Stated, parts: _Parts, *, sender: PrivateIdentity, unit: PublicIdentity
+) -> None:
+    """Write the package; what is written is thrown away when a rule refuses its release at the end."""
 
     def watched() -> Iterator[Part]:
         yield from parts.all()
-        release.approve(stated, target.name)  # what is written so far is thrown away when this refuses
+        parts.release.approve(stated, target.name)
 
     write_package(
         target,
@@ -350,19 +374,10 @@ def seal_subjects(
         agreement_digest=stated.agreement_digest,
         run_id=stated.run_id,
         purpose=stated.purpose,
-        created_at=created_at,
+        created_at=stated.created_at,
         counts=stated.counts,
         facts=stated.facts,
         parts=watched(),
-    )
-    return SealReport(
-        agency=subjects.agency,
-        quality=subjects.quality,
-        passes=tuple(parts.reports),
-        contacts_sent=len(sent.day),
-        contacts_kept_back=len(subjects.contacts.day) - len(sent.day),
-        contacts_after=None if after is None else after.isoformat(),
-        remarks=tuple(remarks(release.findings)),
     )
 
 

@@ -1,45 +1,37 @@
-"""Seal subjects: block ids and comparison tokens of every pass, in batches.
-
-    V_f(x)      AES-CMAC(field key, x), 128 bits                    (once a distinct value)
-    B_p         AES-CMAC(K_p,  V_1 ‖ V_2 ‖ …)                       (block secret, never leaves the agency)
-    block id    AES-CMAC(K''_p, B_p), 64 bits                       (published)
-    token       AES-CMAC(K'_p, B_p ‖ V_f), 16 or 32 bits            (published)
-
-A token is equal for two records only when the block *and* the value are equal; elsewhere it is noise.
-The specification is docs/spec/sealing-v1.md.
+"""Seal subjects: every pass in batches, with crowded cells left out.
 
 A pass is sealed in two steps, so that memory stays flat: block ids of all versions, which tell the crowded cells; then
-batch by batch the tokens. Batches are made by a thread ahead of the writer.
+batch by batch the tokens (`hashing.tokens`). Workers make the next batches, across passes, while one is written.
 """
 
 from __future__ import annotations
 
 import os
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping
-from concurrent.futures import Future, ThreadPoolExecutor
-from copy import copy
+from collections.abc import Iterator, Mapping
+from concurrent.futures import Future, wait
+from contextlib import contextmanager
 from dataclasses import dataclass
+from mmap import mmap
 
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from hashing.cmac import Blocks
 from hashing.coding import Column, Mapped
 from hashing.derive import NameSet
-from hashing.digests import SLICE_ROWS, Digests, digests_of
+from hashing.digests import Digests, digests_of
 from hashing.keys import TokenKeys
-from schemas.payload import pass_schema, token_type
-from schemas.scheme import DERIVED, TOKENS, Pass
+from hashing.room import BatchRoom, copied, room_bytes, shared, shared_array
+from hashing.tokens import PassSealer, RandomBytes, noise_of
+from hashing.workers import Workers, workers_for
+from schemas.payload import pass_schema
+from schemas.scheme import TOKENS, Pass
 
-RandomBytes = Callable[[int], bytes]
+__all__ = ["BATCH_ROWS", "RandomBytes", "SealedPass", "roomy", "seal", "sealing"]
 
 BATCH_ROWS = 1 << 17
 """Rows of a record batch: about 10 MB of tokens."""
-
-WORKERS = 1
-"""Threads that make batches ahead of the writer. A second one gained nothing: AES holds the interpreter's lock."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -48,7 +40,8 @@ class SealedPass:
 
     Attributes:
         blocking: The pass.
-        batches: Record batches with the schema `schemas.payload.pass_schema`; to be read once.
+        batches: Record batches with the schema `schemas.payload.pass_schema`; to be read once, and each only
+            until the next is asked for, as they lie in memory that is used again.
         sealed: Versions that take part.
         incomplete: Versions that lack a value the pass is made of.
         crowded: Versions left out because their cell holds too many people.
@@ -62,130 +55,15 @@ class SealedPass:
 
     def table(self) -> pa.Table:
         """Return all rows at once (for small extracts and tests)."""
-        return pa.Table.from_batches(list(self.batches), schema=pass_schema(self.blocking))
+        return pa.Table.from_batches(map(copied, self.batches), schema=pass_schema(self.blocking))
 
 
-class _Buffers:
-    """Buffers of one thread, for all fields of a slice."""
-
-    def __init__(self, digests: Digests) -> None:
-        self.fetched = {
-            name: np.empty(SLICE_ROWS * 2 * field.blocks.shape[1], dtype=np.uint64)
-            for name, field in digests.fields.items()
-        }
-        self.blocks = np.empty((SLICE_ROWS, 2), dtype=np.uint64)
-        self.output = np.empty(16 * SLICE_ROWS + 15, dtype=np.uint8)
-
-
-_WIDTHS = {16: np.dtype("<u2"), 32: np.dtype("<u4")}
-Tokens = NDArray[np.uint16] | NDArray[np.uint32]
-
-
-class _PassSealer:
-    """Seals slices of one pass.
-
-    Args:
-        blocking: The pass.
-        digests: Digests of all derived values; all parts of the pass are among them.
-        keys: Keys of the run.
-    """
-
-    def __init__(self, blocking: Pass, digests: Digests, keys: TokenKeys) -> None:
-        self.blocking = blocking
-        self._digests = digests
-        self._tokens = [name for name in blocking.tokens if name in digests.place]
-        needed = {digests.place[name][0] for name in (*blocking.parts, *self._tokens)}
-        self._fields = [name for name in digests.fields if name in needed]
-        self._secret = keys.block_secret(blocking)
-        self._id = keys.block_id(blocking)
-        self._comparison = keys.comparison(blocking)
-
-    def for_thread(self) -> _PassSealer:
-        """Return the same sealer with cipher contexts of its own."""
-        other = copy(self)
-        other._secret, other._id = self._secret.for_thread(), self._id.for_thread()
-        other._comparison = self._comparison.for_thread()
-        return other
-
-    def _secrets(self, rows: NDArray[np.int64]) -> Blocks:
-        message = []
-        for part in self.blocking.parts:
-            field, place = self._digests.place[part]
-            held = self._digests.fields[field]
-            at = rows if held.source is None else held.source[rows]
-            message.append(held.blocks[at, place])
-        return self._secret.mac(message)
-
-    def block_ids(self, rows: NDArray[np.int64]) -> NDArray[np.int64]:
-        """Return the block id of each of `rows`, in a thread of its own."""
-        mine = self.for_thread()
-        ids = np.empty(len(rows), dtype=np.int64)
-        for start in range(0, len(rows), SLICE_ROWS):
-            part = rows[start : start + SLICE_ROWS]
-            ids[start : start + len(part)] = mine._id.mac([mine._secrets(part)]).view("<i8")[:, 0]
-        return ids
-
-    def batch(
-        self, rows: NDArray[np.int64], ids: NDArray[np.int64], noise: Mapping[str, NDArray[np.uint16]]
-    ) -> pa.RecordBatch:
-        """Return the record batch of `rows`, in a thread of its own.
-
-        Args:
-            rows: Versions.
-            ids: Their block ids.
-            noise: Random tokens of `rows` for each rarity class.
-        """
-        mine, size = self.for_thread(), len(rows)
-        tokens = {name: np.empty(size, dtype=_WIDTHS[DERIVED[name].bits]) for name in self._tokens}
-        buffers = _Buffers(self._digests)
-        for start in range(0, size, SLICE_ROWS):
-            piece = slice(start, min(start + SLICE_ROWS, size))
-            mine._seal_slice(rows[piece], {name: column[piece] for name, column in tokens.items()}, buffers)
-        held, member = self._digests.held[rows], self._digests.member[rows]
-        for name in noise:
-            # Outside its rarity class a name gets a random token: nothing shows unless two records agree.
-            outside = (member & self._digests.bits[name]) == 0
-            np.copyto(tokens[name], noise[name], where=outside)
-        columns = [self._column(name, tokens.get(name), held) for name in self.blocking.tokens]
-        versions = pa.array(rows.astype(np.int32))
-        return pa.RecordBatch.from_arrays(
-            [versions, pa.array(ids), *columns], schema=pass_schema(self.blocking)
-        )
-
-    def _column(self, name: str, tokens: Tokens | None, held: NDArray[np.uint64]) -> pa.Array:
-        if tokens is None:
-            return pa.nulls(len(held), token_type(name))
-        missing = (held & self._digests.bits[name]) == 0
-        return pa.array(tokens, mask=missing if missing.any() else None)
-
-    def _seal_slice(self, rows: NDArray[np.int64], tokens: Mapping[str, Tokens], buffers: _Buffers) -> None:
-        """Fill `tokens` with those of `rows`, whatever is missing included."""
-        fetched = {
-            name: self._digests.fields[name].fetch(rows, buffers.fetched[name]) for name in self._fields
-        }
-
-        def digests(name: str) -> Blocks:
-            field, place = self._digests.place[name]
-            view: Blocks = fetched[field][:, place]
-            return view
-
-        secrets = self._secret.mac([digests(part) for part in self.blocking.parts])
-        # All tokens of a row begin with its block secret, so that block is enciphered once.
-        state = self._comparison.prefix([secrets], rows=len(rows)) ^ self._comparison.last_mask
-        blocks, output = buffers.blocks[: len(rows)], buffers.output[: 16 * len(rows) + 15]
-        for name, column in tokens.items():
-            # Copied as one number of 16 bytes: numpy's inner loop would otherwise be two words long.
-            blocks.view(np.complex128)[:, 0] = digests(name).view(np.complex128)[:, 0]
-            np.bitwise_xor(blocks, state, out=blocks)
-            column[:] = self._comparison.encrypt_into(blocks, output).view(column.dtype)[:, 0]
-
-
-def _complete(blocking: Pass, digests: Digests) -> NDArray[np.int64]:
+def _complete(blocking: Pass, digests: Digests) -> NDArray[np.int32]:
     """Return the versions that hold every part of the pass."""
     if any(part not in digests.bits for part in blocking.parts):
-        return np.zeros(0, dtype=np.int64)
+        return np.zeros(0, dtype=np.int32)
     wanted = np.bitwise_or.reduce([digests.bits[part] for part in blocking.parts])
-    return np.flatnonzero((digests.held & wanted) == wanted)
+    return np.flatnonzero((digests.held & wanted) == wanted).astype(np.int32)
 
 
 def roomy(ids: NDArray[np.int64], crowded_cell: int) -> NDArray[np.bool_]:
@@ -205,34 +83,215 @@ def roomy(ids: NDArray[np.int64], crowded_cell: int) -> NDArray[np.bool_]:
 
 
 def _pieces(rows: int) -> list[slice]:
-    return [slice(start, start + BATCH_ROWS) for start in range(0, rows, BATCH_ROWS)]
+    return [slice(start, min(start + BATCH_ROWS, rows)) for start in range(0, rows, BATCH_ROWS)]
 
 
-def _noise(
-    blocking: Pass, rows: int, digests: Digests, random_bytes: RandomBytes
-) -> dict[str, NDArray[np.uint16]]:
-    """Draw random tokens for every row and rarity class of the pass, in the order of its columns."""
-    classes = [name for name in blocking.tokens if name in digests.classes]
-    return {name: np.frombuffer(random_bytes(2 * rows), dtype="<u2") for name in classes}
+_TURNS = 3
+"""Passes whose rows and block ids are kept at a time: one that is written, one made, one whose block ids are made."""
 
 
-def _batches(
-    sealer: _PassSealer,
-    rows: NDArray[np.int64],
-    ids: NDArray[np.int64],
-    digests: Digests,
-    pool: ThreadPoolExecutor,
-    random_bytes: RandomBytes,
-) -> Iterator[pa.RecordBatch]:
-    """Yield the batches in order, `WORKERS` of them being made ahead."""
-    ahead: deque[Future[pa.RecordBatch]] = deque()
-    for piece in _pieces(len(rows)):
-        noise = _noise(sealer.blocking, len(rows[piece]), digests, random_bytes)
-        ahead.append(pool.submit(sealer.batch, rows[piece], ids[piece], noise))
-        if len(ahead) > WORKERS:
-            yield ahead.popleft().result()
-    while ahead:
-        yield ahead.popleft().result()
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Job:
+    """What workers share.
+
+    Attributes:
+        digests: Digests of all versions.
+        keys: Keys of the run.
+        passes: Its passes.
+        rows: The versions that take part in a pass, by turns.
+        ids: Their block ids, by turns.
+        rooms: Room for one batch each.
+    """
+
+    digests: Digests
+    keys: TokenKeys
+    passes: tuple[Pass, ...]
+    rows: tuple[NDArray[np.int32], ...]
+    ids: tuple[NDArray[np.int64], ...]
+    rooms: tuple[mmap, ...]
+
+    def sealer(self, index: int) -> PassSealer:
+        return PassSealer(self.passes[index], self.digests, self.keys)
+
+    def room(self, index: int, room: int, rows: int) -> BatchRoom:
+        return BatchRoom(self.rooms[room], self.passes[index], rows)
+
+
+def _job(digests: Digests, keys: TokenKeys, passes: tuple[Pass, ...], *, rooms: int) -> _Job:
+    versions = len(digests.held)
+    largest = max((room_bytes(blocking, min(versions, BATCH_ROWS)) for blocking in passes), default=0)
+    return _Job(
+        digests=digests,
+        keys=keys,
+        passes=passes,
+        rows=tuple(shared_array(versions, np.int32) for _ in range(_TURNS)),
+        ids=tuple(shared_array(versions, np.int64) for _ in range(_TURNS)),
+        rooms=tuple(shared(largest) for _ in range(rooms)),
+    )
+
+
+def _make_ids(job: _Job, index: int, piece: slice) -> None:
+    turn = index % _TURNS
+    job.ids[turn][piece] = job.sealer(index).block_ids(job.rows[turn][piece].astype(np.int64))
+
+
+def _make_batch(
+    job: _Job, index: int, piece: slice, room: int, noise: Mapping[str, NDArray[np.uint16]] | None
+) -> dict[str, int]:
+    turn = index % _TURNS
+    rows, ids = job.rows[turn][piece].astype(np.int64), job.ids[turn][piece]
+    if noise is None:
+        noise = noise_of(job.passes[index], len(rows), job.digests, os.urandom)
+    return job.sealer(index).fill(job.room(index, room, len(rows)), rows, ids, noise)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Begun:
+    """A pass whose crowded cells are known; its batches follow."""
+
+    blocking: Pass
+    sealed: int
+    incomplete: int
+    crowded: int
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Batch:
+    """A batch that is being made."""
+
+    index: int
+    rows: int
+    room: int
+    missing: Future[dict[str, int]]
+
+
+class _Sealing:
+    """Has workers make the batches of all passes in order, always some ahead.
+
+    Args:
+        job: What is sealed; as many batches as it has rooms are ahead of the reader.
+        workers: Who does it.
+        crowded_cell: Largest number of versions in one cell of a pass.
+        random_bytes: Source of the tokens outside a rarity class.
+    """
+
+    def __init__(self, job: _Job, workers: Workers, *, crowded_cell: int, random_bytes: RandomBytes) -> None:
+        self._job, self._workers = job, workers
+        self._crowded_cell, self._random = crowded_cell, random_bytes
+        self._free = deque(range(len(job.rooms)))
+        self._last: dict[int, list[Future[dict[str, int]]]] = {turn: [] for turn in range(_TURNS)}
+        self._steps = self._all_steps()
+        self._made: deque[_Begun | _Batch] = deque()
+        self._look_ahead()
+
+    def _look_ahead(self) -> None:
+        """Keep every worker busy, and a batch ready."""
+        while self._free and (step := next(self._steps, None)) is not None:
+            self._made.append(step)
+
+    def _all_steps(self) -> Iterator[_Begun | _Batch]:
+        count = len(self._job.passes)
+        ahead = self._begin(0) if count else None
+        for index in range(count):
+            assert ahead is not None  # noqa: S101 - begun one turn ago
+            complete, ids = ahead
+            for future in ids:
+                self._workers.result(future)
+            # The block ids of the next pass are made before the tokens of this one, so that nobody waits for them.
+            ahead = self._begin(index + 1) if index + 1 < count else None
+            yield from self._steps_of(index, complete)
+
+    def _begin(self, index: int) -> tuple[int, list[Future[None]]]:
+        """Have the block ids made of the versions that hold every part of the pass; return how many they are."""
+        turn = index % _TURNS
+        wait(self._last[turn])  # the batches of an earlier pass, whose rows lie here
+        rows = _complete(self._job.passes[index], self._job.digests)
+        self._job.rows[turn][: len(rows)] = rows
+        return len(rows), [self._workers.submit(_make_ids, index, piece) for piece in _pieces(len(rows))]
+
+    def _steps_of(self, index: int, complete: int) -> Iterator[_Begun | _Batch]:
+        turn, blocking = index % _TURNS, self._job.passes[index]
+        rows, ids = self._job.rows[turn], self._job.ids[turn]
+        kept = roomy(ids[:complete], self._crowded_cell)
+        sealed = int(np.count_nonzero(kept))
+        rows[:sealed], ids[:sealed] = rows[:complete][kept], ids[:complete][kept]
+        yield _Begun(
+            blocking=blocking,
+            sealed=sealed,
+            incomplete=len(self._job.digests.held) - complete,
+            crowded=complete - sealed,
+        )
+        self._last[turn] = []
+        for piece in _pieces(sealed):
+            made = self._submit(index, piece)
+            self._last[turn].append(made.missing)
+            yield made
+
+    def _submit(self, index: int, piece: slice) -> _Batch:
+        room, rows = self._free.popleft(), piece.stop - piece.start
+        noise = None
+        if self._random is not os.urandom:  # a source with a state of its own is asked here, in order
+            noise = noise_of(self._job.passes[index], rows, self._job.digests, self._random)
+        missing = self._workers.submit(_make_batch, index, piece, room, noise)
+        return _Batch(index=index, rows=rows, room=room, missing=missing)
+
+    def passes(self) -> Iterator[SealedPass]:
+        """Yield every pass; batches that the caller left unread are thrown away."""
+        for _ in self._job.passes:
+            begun = self._made.popleft()
+            assert isinstance(begun, _Begun)  # noqa: S101 - the batches before it were read
+            batches = self._batches()
+            yield SealedPass(
+                blocking=begun.blocking,
+                batches=batches,
+                sealed=begun.sealed,
+                incomplete=begun.incomplete,
+                crowded=begun.crowded,
+            )
+            deque(batches, maxlen=0)
+
+    def _batches(self) -> Iterator[pa.RecordBatch]:
+        while self._made and isinstance(step := self._made[0], _Batch):
+            self._made.popleft()
+            missing = self._workers.result(step.missing)
+            yield self._job.room(step.index, step.room, step.rows).batch(missing)
+            self._free.append(step.room)
+            self._look_ahead()
+
+
+@contextmanager
+def sealing(
+    derived: Mapping[str, Column],
+    passes: tuple[Pass, ...],
+    keys: TokenKeys,
+    *,
+    crowded_cell: int,
+    random_bytes: RandomBytes = os.urandom,
+    workers: int | None = None,
+) -> Iterator[Iterator[SealedPass]]:
+    """Begin to seal, and give each pass in the order of `passes`; the batches of one are to be read before the next.
+
+    Args:
+        derived: Derived values of every version (`hashing.derive.derive`).
+        passes: Blocking passes of the agreement.
+        keys: Keys of the run.
+        crowded_cell: Largest number of versions in one cell of a pass; records of larger cells skip the pass.
+        random_bytes: Source of the tokens outside a rarity class.
+        workers: Processes that share the work; None for as many as pay (`hashing.workers.workers_for`).
+
+    Raises:
+        OutputError: A process that shared the work was ended from outside.
+    """
+    needed = frozenset(TOKENS) | {part for blocking in passes for part in blocking.parts}
+    versions = max((_rows(column) for column in derived.values()), default=0)
+    count = workers_for(versions) if workers is None else workers
+    digests = digests_of(derived, keys, needed, versions=versions)
+    job = _job(digests, keys, passes, rooms=count + 2)  # one a worker, one that is ready, one that is written
+    team = Workers(job, count)
+    try:
+        yield _Sealing(job, team, crowded_cell=crowded_cell, random_bytes=random_bytes).passes()
+    finally:
+        team.close()
 
 
 def seal(
@@ -242,39 +301,13 @@ def seal(
     *,
     crowded_cell: int,
     random_bytes: RandomBytes = os.urandom,
+    workers: int | None = None,
 ) -> Iterator[SealedPass]:
-    """Yield each pass, in the order of `passes`; the batches of one are to be read before the next is asked for.
-
-    Args:
-        derived: Derived values of every version (`hashing.derive.derive`).
-        passes: Blocking passes of the agreement.
-        keys: Keys of the run.
-        crowded_cell: Largest number of versions in one cell of a pass; records of larger cells skip the pass.
-        random_bytes: Source of the tokens outside a rarity class.
-    """
-    needed = frozenset(TOKENS) | {part for blocking in passes for part in blocking.parts}
-    versions = max((_rows(column) for column in derived.values()), default=0)
-    digests = digests_of(derived, keys, needed, versions=versions)
-    with ThreadPoolExecutor(max_workers=WORKERS, thread_name_prefix="seal") as pool:
-        for blocking in passes:
-            complete = _complete(blocking, digests)
-            if len(complete) == 0:
-                yield SealedPass(
-                    blocking=blocking, batches=iter(()), sealed=0, incomplete=versions, crowded=0
-                )
-                continue
-            sealer = _PassSealer(blocking, digests, keys)
-            pieces = [complete[piece] for piece in _pieces(len(complete))]
-            ids = np.concatenate(list(pool.map(sealer.block_ids, pieces)))
-            kept = roomy(ids, crowded_cell)
-            rows, ids = complete[kept], ids[kept]
-            yield SealedPass(
-                blocking=blocking,
-                batches=_batches(sealer, rows, ids, digests, pool, random_bytes),
-                sealed=len(rows),
-                incomplete=versions - len(complete),
-                crowded=len(complete) - len(rows),
-            )
+    """Yield what `sealing` gives, until it is exhausted or closed."""
+    with sealing(
+        derived, passes, keys, crowded_cell=crowded_cell, random_bytes=random_bytes, workers=workers
+    ) as sealed:
+        yield from sealed
 
 
 def _rows(column: Column) -> int:

@@ -24,6 +24,10 @@ _LONGEST = 250  # longer is a note, not an address
 _FLAT_WITHIN = 6  # a flat is named in the first words of an address
 
 
+_Parts = tuple[str | None, str | None, str | None]
+"""House, number and street."""
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class _Lists:
     """The shipped address words: every spelling to its short form, and short forms by what they are."""
@@ -146,7 +150,7 @@ def _street(words: list[str], lists: _Lists) -> str | None:
     return (letters if letters.isalpha() else "".join(filter(str.isalpha, letters))) or None
 
 
-def _parts(address: str, lists: _Lists) -> tuple[str | None, str | None, str | None]:
+def _parts(address: str, lists: _Lists) -> _Parts:
     """House, number and street of one normalised address."""
     flat, words = _take_flat(address.split(" "), lists)
     at = next((index for index, word in enumerate(words) if word[0].isdigit()), None)
@@ -157,6 +161,32 @@ def _parts(address: str, lists: _Lists) -> tuple[str | None, str | None, str | N
     name = number or next((word for word in words if word != "THE"), None)
     house = f"{flat}-{name}" if flat and name else flat or name
     return house, number, _street(words[after:], lists)
+
+
+def _all_parts(addresses: list[str | None]) -> list[_Parts]:
+    """Return `_parts` of every address; where it begins with a number, its street is looked at once for all houses."""
+    lists = _lists()
+    streets: dict[str, tuple[str | None] | None] = {}
+    found: list[_Parts] = []
+    for address in addresses:
+        if address is None:
+            found.append((None, None, None))
+            continue
+        number, _, rest = address.partition(" ")
+        plain = None
+        if rest and number[0].isdigit():
+            if rest not in streets:
+                streets[rest] = _plain_street(rest.split(" "), lists)
+            plain = streets[rest]
+        found.append(_parts(address, lists) if plain is None else (number, number, *plain))
+    return found
+
+
+def _plain_street(words: list[str], lists: _Lists) -> tuple[str | None] | None:
+    """Return the street of the words after a house number, or None when they tell more of the house."""
+    if words[0][0].isdigit() or not lists.flats.isdisjoint(words[: _FLAT_WITHIN - 1]):
+        return None
+    return (_street(words, lists),)
 
 
 def derive_address(values: pa.StringArray) -> dict[str, pa.StringArray]:
@@ -170,8 +200,7 @@ def derive_address(values: pa.StringArray) -> dict[str, pa.StringArray]:
         the first word of the house name, THE apart), `number`, `street` (letters of the name without its type word) and
         `number_street`.
     """
-    lists = _lists()
-    parts = [(None, None, None) if value is None else _parts(value, lists) for value in values.to_pylist()]
+    parts = _all_parts(values.to_pylist())
     house, number, street = (pa.array([part[k] for part in parts], pa.string()) for k in range(3))
     return {
         "exact": values,

@@ -17,9 +17,10 @@ from sealing_builders import LIMITS, person, subjects_of
 
 from hashing.coding import Column
 from hashing.derive import derive, rarity, with_rarity
+from hashing.digests import SLICE_ROWS
 from hashing.keys import RunKeys
 from hashing.package import shuffle
-from hashing.seal import SLICE_ROWS, roomy, seal
+from hashing.seal import roomy, seal
 from schemas.payload import pass_schema
 from schemas.scheme import DERIVED, TOKENS, Pass, column, parse_pass
 
@@ -324,7 +325,7 @@ def test_slices_and_batches_do_not_show(monkeypatch: pytest.MonkeyPatch) -> None
 
     whole = tables()
     assert len(MANY) < SLICE_ROWS
-    monkeypatch.setattr("hashing.seal.SLICE_ROWS", 3)
+    monkeypatch.setattr("hashing.tokens.SLICE_ROWS", 3)
     monkeypatch.setattr("hashing.seal.BATCH_ROWS", 7)
     for one, many in zip(whole, tables(), strict=True):
         assert many.column(0).num_chunks > 1 or one.num_rows <= 7

@@ -1,0 +1,108 @@
+"""Who makes batches ahead of the writer: processes that share the work where the system can fork, else one thread.
+
+AES and numpy hold the interpreter's lock for much of their time, so that a second thread gains nothing; a second
+process nearly doubles the rate (docs/adr/0018). A forked process sees the digests where they lie and holds no more
+secrets than the process that forked it. It dies with that one, and leaves the handling of Ctrl-C to it.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import signal
+import sys
+import warnings
+from collections.abc import Callable
+from concurrent.futures import Executor, Future, ProcessPoolExecutor, ThreadPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from multiprocessing import get_context
+from typing import Any, TypeVar
+
+from schemas.errors import OutputError
+
+T = TypeVar("T")
+
+FORK_ROWS = 50_000
+"""Versions from which a second process gains more than it takes to start."""
+
+_DEATH_SIGNAL = 1
+"""PR_SET_PDEATHSIG of prctl(2)."""
+
+_MOST = 4
+"""More processes than this make batches faster than one process can encrypt and write them."""
+
+_shared: Any = None
+"""In a forked process: what the work is done on."""
+
+
+def cores() -> int:
+    """Return how many processors this process may use."""
+    return len(os.sched_getaffinity(0)) if sys.platform == "linux" else os.cpu_count() or 1
+
+
+def workers_for(rows: int) -> int:
+    """Return how many processes are to share the sealing of `rows` versions; 1 means a thread of this process."""
+    # Only Linux forks safely beside the threads of Arrow, and can end a process together with its parent.
+    return min(cores(), _MOST) if sys.platform == "linux" and rows >= FORK_ROWS else 1
+
+
+def _begin(shared: Any, parent: int) -> None:
+    global _shared  # noqa: PLW0603 - a forked process has this one job
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    ctypes.CDLL(None).prctl(_DEATH_SIGNAL, signal.SIGKILL)
+    if os.getppid() != parent:  # it died before this one asked to die with it
+        os._exit(1)
+    _shared = shared
+
+
+def _do(work: Callable[..., T], arguments: tuple[Any, ...]) -> T:
+    return work(_shared, *arguments)
+
+
+class Workers:
+    """Does work on something large in other processes or, with one worker, in a thread; `close` ends them.
+
+    Args:
+        shared: What the work is done on: the first argument of every function that is submitted.
+        workers: How many.
+    """
+
+    def __init__(self, shared: Any, workers: int) -> None:
+        self.count = workers
+        self._shared = shared
+        self._forks = workers > 1
+        self._pool: Executor = (
+            ProcessPoolExecutor(
+                workers, mp_context=get_context("fork"), initializer=_begin, initargs=(shared, os.getpid())
+            )
+            if self._forks
+            else ThreadPoolExecutor(1, thread_name_prefix="seal")
+        )
+
+    def submit(self, work: Callable[..., T], *arguments: Any) -> Future[T]:
+        """Have `work(shared, *arguments)` done; in another process, `work` is a function of a module."""
+        if not self._forks:
+            return self._pool.submit(work, self._shared, *arguments)
+        with warnings.catch_warnings():
+            # The threads that Python 3.12 warns of are Arrow's and the screen's; a worker calls neither.
+            warnings.simplefilter("ignore", DeprecationWarning)
+            return self._pool.submit(_do, work, arguments)
+
+    @staticmethod
+    def result(future: Future[T]) -> T:
+        """Return what was made, when it is.
+
+        Raises:
+            OutputError: A process that shares the work was ended from outside.
+        """
+        try:
+            return future.result()
+        except BrokenProcessPool:
+            raise OutputError(
+                "a process that shared the work was ended from outside, often for want of memory.",
+                remedy="Close other programs and seal again; nothing was written.",
+            ) from None
+
+    def close(self) -> None:
+        """End the work, finished or not."""
+        self._pool.shutdown(wait=True, cancel_futures=True)

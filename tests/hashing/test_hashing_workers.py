@@ -1,0 +1,182 @@
+"""Sealing that is shared between processes gives what one thread gives, and leaves nobody behind."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pyarrow as pa
+import pytest
+from sealing_builders import LIMITS, person, subjects_of
+
+from hashing import workers
+from hashing.coding import Column
+from hashing.derive import derive
+from hashing.keys import RunKeys
+from hashing.package import shuffle
+from hashing.seal import seal, sealing
+from hashing.workers import FORK_ROWS, Workers, workers_for
+from schemas.errors import OutputError
+from schemas.scheme import parse_pass
+
+PASSES = tuple(map(parse_pass, ("dob+surname.phonetic", "postcode.district+sex", "name_set", "nhs_number")))
+KEYS = RunKeys(secret=bytes(32), agreement_digest="sha256:aa", run_id="2026-06")
+
+forks = pytest.mark.skipif(sys.platform != "linux", reason="only Linux forks safely beside Arrow's threads")
+
+
+@pytest.fixture(scope="module")
+def derived() -> dict[str, Column]:
+    """Derived values of forty people."""
+    people = [
+        person(str(number), [number * step % (limit + 1) for step, limit in enumerate(LIMITS, start=3)])
+        for number in range(40)
+    ]
+    return derive(shuffle(subjects_of(people)))
+
+
+def _counting() -> Callable[[int], bytes]:
+    """Return a source of bytes that never gives the same ones twice, and the same ones each time it is made."""
+    drawn = iter(range(1 << 30))
+    return lambda size: bytes(next(drawn) * 37 % 251 for _ in range(size))
+
+
+def _tables(derived: dict[str, Column], count: int) -> list[pa.Table]:
+    made = seal(derived, PASSES, KEYS, crowded_cell=9, random_bytes=_counting(), workers=count)
+    return [one.table() for one in made]
+
+
+@forks
+@pytest.mark.parametrize("count", [2, 3])
+def test_processes_seal_what_one_thread_seals(
+    derived: dict[str, Column], count: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """However many share the work, and in however many batches, the rows come in the same order."""
+    monkeypatch.setattr("hashing.seal.BATCH_ROWS", 7)
+    alone = _tables(derived, 1)
+    assert sum(table.num_rows for table in alone) > 14
+    for one, other in zip(alone, _tables(derived, count), strict=True):
+        assert one.equals(other)
+
+
+@forks
+def test_a_process_draws_randomness_of_its_own(derived: dict[str, Column]) -> None:
+    """Tokens outside a rarity class differ from one sealing to the next; all others do not."""
+    one, two = (
+        [made.table() for made in seal(derived, PASSES, KEYS, crowded_cell=9, workers=2)] for _ in "ab"
+    )
+    differ = {
+        name
+        for first, second in zip(one, two, strict=True)
+        for name in first.column_names
+        if not first[name].equals(second[name])
+    }
+    assert differ
+    assert differ <= {f"{field}_{kind}" for field in ("forename", "surname") for kind in ("rare", "mid")}
+
+
+@forks
+def test_unread_batches_do_not_stop_the_next_pass(derived: dict[str, Column]) -> None:
+    """Somebody who only looks at the counts still gets every pass."""
+    made = [(one.blocking, one.sealed) for one in seal(derived, PASSES, KEYS, crowded_cell=99, workers=2)]
+    assert [blocking for blocking, _ in made] == list(PASSES)
+    assert all(count for _, count in made)
+
+
+def _die(_shared: object) -> None:
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+@forks
+def test_a_killed_process_is_told_in_a_sentence() -> None:
+    """When the system ends a process for want of memory, sealing refuses; it neither hangs nor shows a traceback."""
+    team = Workers(None, 2)
+    try:
+        with pytest.raises(OutputError, match="nothing was written"):
+            team.result(team.submit(_die))
+    finally:
+        team.close()
+
+
+def _whoami(_shared: object) -> int:
+    return os.getpid()
+
+
+def _gone(pid: int) -> bool:
+    """Return whether the process ended, waiting for it a little."""
+    for _ in range(500):
+        state = Path(f"/proc/{pid}/stat")
+        if not state.exists() or state.read_text().rpartition(")")[2].split()[0] == "Z":
+            return True
+        time.sleep(0.01)
+    return False
+
+
+@forks
+def test_processes_end_with_the_sealing(derived: dict[str, Column]) -> None:
+    """After an error in the middle no process is left."""
+    with (
+        pytest.raises(ZeroDivisionError),
+        sealing(derived, PASSES, KEYS, crowded_cell=9, workers=2) as sealed,
+    ):
+        next(sealed)
+        children = Path(f"/proc/{os.getpid()}/task/{os.getpid()}/children").read_text().split()
+        assert len(children) >= 2
+        raise ZeroDivisionError
+    assert all(_gone(int(pid)) for pid in children)
+
+
+_PARENT = """
+import os, signal, sys
+sys.path.insert(0, {root!r})
+from hashing.workers import Workers
+def whoami(_shared): return os.getpid()
+team = Workers(None, 2)
+print(team.result(team.submit(whoami)), flush=True)
+os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+@forks
+def test_processes_die_with_a_killed_parent() -> None:
+    """A process that holds keys does not outlive the one that it works for, however that one ends."""
+    code = _PARENT.format(root=str(Path(workers.__file__).parents[1]))
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=False, timeout=60
+    )
+    assert done.returncode == -signal.SIGKILL
+    assert _gone(int(done.stdout))
+
+
+@forks
+def test_ctrl_c_is_left_to_the_parent() -> None:
+    """An interrupt from the terminal reaches every process; only the one that the user started answers it."""
+    team = Workers(None, 2)
+    try:
+        pid = team.result(team.submit(_whoami))
+        os.kill(pid, signal.SIGINT)
+        assert team.result(team.submit(_whoami))
+        assert not _gone_now(pid)
+    finally:
+        team.close()
+
+
+def _gone_now(pid: int) -> bool:
+    return not Path(f"/proc/{pid}").exists()
+
+
+def test_small_extracts_are_sealed_by_one_thread(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A process is only started where it pays, and never more of them than there are processors."""
+    monkeypatch.setattr(workers, "cores", lambda: 64)
+    assert workers_for(FORK_ROWS - 1) == 1
+    monkeypatch.setattr(sys, "platform", "linux")
+    assert workers_for(FORK_ROWS) == workers._MOST
+    monkeypatch.setattr(workers, "cores", lambda: 2)
+    assert workers_for(10 * FORK_ROWS) == 2
+    monkeypatch.setattr(sys, "platform", "win32")
+    assert workers_for(10 * FORK_ROWS) == 1
