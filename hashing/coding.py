@@ -79,6 +79,12 @@ def mapped(source: Codes, values: pa.StringArray) -> Mapped:
     return Mapped(source=source, table=table, values=target.values)
 
 
+def same(source: Coded) -> Mapped:
+    """Return the column as derived from itself: each value stands for itself."""
+    table = np.append(np.arange(len(source.values), dtype=np.int32), np.int32(-1))
+    return Mapped(source=source.codes, table=table, values=source.values)
+
+
 def by_appearance(column: Coded) -> Coded:
     """Return the same column with its values numbered in the order in which they first appear in the rows.
 

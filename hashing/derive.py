@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import closing
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -12,8 +13,9 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from hashing import normalise
-from hashing.coding import Codes, Column, Mapped, combine, mapped
+from hashing.coding import Codes, Column, Mapped, combine, mapped, same
 from hashing.subjects import Subjects
+from hashing.workers import Workers, workers_for
 from schemas.scheme import DERIVED
 
 RARE_SHARE = 1 / 4000
@@ -100,17 +102,51 @@ def _kinds(field: str, values: pa.StringArray, standards: Mapping[str, str]) -> 
             return {"exact": values}
 
 
+_Tables = dict[str, tuple[Codes, pa.StringArray]]
+"""Kind -> the code of each value of the field (and -1 at the end), and the distinct derived values."""
+
+
+def _tables(subjects: Subjects, field: str) -> _Tables:
+    """Return what the kinds of a field are, but for `exact` where that is the field itself."""
+    coded, tables = subjects.fields[field], {}
+    for kind, values in _kinds(field, coded.values, subjects.standards).items():
+        if f"{field}.{kind}" in DERIVED and values is not coded.values:
+            made = mapped(coded.codes, values)
+            tables[kind] = made.table, made.values
+    return tables
+
+
+def _all_tables(subjects: Subjects) -> dict[str, _Tables]:
+    """Return `_tables` of every field; of many people, processes share the work, the longest first."""
+    fields = subjects.fields
+    count = workers_for(len(subjects.version_subject))
+    if count == 1:
+        return {field: _tables(subjects, field) for field in fields}
+    longest = sorted(fields, key=lambda field: -_WORK.get(field, 0) * len(fields[field].values))
+    with closing(Workers(subjects, count)) as team:
+        made = {field: team.submit(_tables, field) for field in longest}
+        return {field: team.result(made[field]) for field in fields}
+
+
+_WORK = {"surname": 4, "forename": 4, "address": 1}
+"""How long a value takes, about: names have a dozen derived values each."""
+
+
 def derive(subjects: Subjects) -> dict[str, Column]:
     """Return every derived value that the subjects' fields allow: name -> codes of each version.
 
     The rarity classes are no values of their own; see `rarity`.
+
+    Raises:
+        OutputError: A process that shared the work was ended from outside.
     """
     derived: dict[str, Column] = {}
-    for field, coded in subjects.fields.items():
-        for kind, values in _kinds(field, coded.values, subjects.standards).items():
-            name = f"{field}.{kind}"
-            if name in DERIVED:
-                derived[name] = mapped(coded.codes, values)
+    for field, tables in _all_tables(subjects).items():
+        coded = subjects.fields[field]
+        if "exact" not in tables and f"{field}.exact" in DERIVED:
+            derived[f"{field}.exact"] = same(coded)
+        for kind, (table, values) in tables.items():
+            derived[f"{field}.{kind}"] = Mapped(source=coded.codes, table=table, values=values)
     forename, surname = derived.get("forename.canonical"), derived.get("surname.canonical")
     if isinstance(forename, Mapped) and isinstance(surname, Mapped):
         derived["name_set"] = _name_set(forename, surname)
