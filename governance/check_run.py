@@ -171,12 +171,6 @@ def check_log(path: Path, context: Context) -> Report:
         for each in find_artefacts([path])
         if each.kind == "log"
     ]
-    if not context.checkpoints:
-        unchecked.insert(
-            0,
-            "Whether entries were changed, cut off or moved by somebody who could write to its files: that only shows "
-            "beside a checkpoint which another party kept (--checkpoint).",
-        )
     return context.report(
         path,
         Kind.LOG,
