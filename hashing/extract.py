@@ -37,6 +37,7 @@ class Stream:
         first_row: Number of the first row in the source: 2 under a header line, else 1.
         ragged: Rows that were left out because they are not as wide as the header, from 0; complete when the batches
             are read.
+        expected: Rows to come, as far as that is known beforehand; 0 where it is not.
     """
 
     agency: str
@@ -46,6 +47,7 @@ class Stream:
     read_as: str = ""
     first_row: int = 2
     ragged: Sequence[int] = ()
+    expected: int = 0
 
     def peek(self, rows: int) -> tuple[Extract, Stream]:
         """Return the first `rows` rows, or somewhat more, and the stream with them in it again."""
@@ -135,7 +137,8 @@ def _parquet_batches(
     path: Path, repeating: list[str], wanted: list[str]
 ) -> Generator[pa.RecordBatch, None, None]:
     try:
-        with pq.ParquetFile(path, read_dictionary=repeating) as file:
+        # Read ahead, the library would hold all of the file, packed, until its end.
+        with pq.ParquetFile(path, read_dictionary=repeating, pre_buffer=False) as file:
             yield from file.iter_batches(BATCH_ROWS, columns=wanted or None, use_threads=False)
     except (pa.ArrowInvalid, OSError):
         raise _parquet_error(path) from None
@@ -158,6 +161,7 @@ def _read_parquet(path: Path) -> Source:
         read_as="Parquet",
         first_row=1,
         wanted=wanted,
+        expected=rows,
     )
 
 
@@ -222,6 +226,7 @@ def open_extract(source: Path | Query, *, agency: str, mapping: AgencyMapping | 
         read_as=read.read_as,
         first_row=read.first_row,
         ragged=read.ragged,
+        expected=read.expected,
     )
 
 

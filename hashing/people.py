@@ -16,8 +16,8 @@ from hashing.coding import Coded, Codes, recode
 from hashing.mapping import ALSO, AgencyMapping
 from hashing.other_names import OtherNames, other_names
 from hashing.reading.memory import give_back
+from hashing.reading.normalising import Normaliser
 from hashing.reading.records import Records
-from hashing.reading.vocabulary import Normaliser
 from schemas.scheme import FIELDS
 
 
@@ -104,12 +104,13 @@ def _identifier(
     # Weights are floats; whole numbers of rows below 2^53 stay exact in them.
     weighed = np.bincount(codes[present], weights=records.size[present], minlength=len(vocabulary))
     counts = weighed.astype(np.int64)
-    values, outcomes = vocabulary.values(), vocabulary.outcomes()
     if name == "dob":
-        result = normalised_dates(values, name, mapping, today, counts)
-        values, outcomes = result.values, result.outcomes
+        result = normalised_dates(vocabulary.values(), name, mapping, today, counts)
+        coded, outcomes = recode(Coded(codes=codes, values=result.values), result.values), result.outcomes
+    else:
+        coded, outcomes = vocabulary.coded(codes), vocabulary.outcomes()
     rows = np.bincount(outcomes, weights=counts, minlength=4).astype(int)
-    return recode(Coded(codes=codes, values=values), values), FieldQuality(
+    return coded, FieldQuality(
         ok=int(rows[normalise.Outcome.OK]),
         missing=int(rows[normalise.Outcome.MISSING]) + records.rows - int(counts.sum()),
         placeholder=int(rows[normalise.Outcome.PLACEHOLDER]),

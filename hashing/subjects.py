@@ -163,6 +163,60 @@ def _rejected(
     return {**rejected, RAGGED: left_out} if len(left_out) else rejected
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Grouped:
+    """The people of an extract under their subjects.
+
+    Attributes:
+        count: Number of subjects.
+        of_record: Subject of each record; -1 for a record without a reference.
+        refs: References, with the subject of each.
+        ref_subject: See `refs`.
+        version_subject: Subject of each version.
+        fields: Identifiers of each version.
+        left_out: Versions beyond the most that a subject may have.
+    """
+
+    count: int
+    of_record: NDArray[np.int32]
+    refs: pa.StringArray
+    ref_subject: NDArray[np.int32]
+    version_subject: NDArray[np.int32]
+    fields: Mapping[str, Coded]
+    left_out: int
+
+
+def _grouped(people: People, has_ref: NDArray[np.bool_], last: NDArray[np.int64]) -> _Grouped:
+    """Find subjects and versions; uses `people` up.
+
+    Args:
+        people: Records that have a reference.
+        has_ref: Which of all records these are.
+        last: Orders all records by their latest contact.
+    """
+    subject, count = subject_of_records(people.ref.codes, people.fields)
+    give_back()
+    order = np.argsort(last[has_ref], kind="stable").astype(np.int32)
+    refs, ref_subject = references(people.ref, subject)
+    fields = dict(people.fields)
+    for name in tuple(fields):
+        fields[name] = fill_gaps(subject, count, fields.pop(name), order)
+    versions = kept_versions(subject, count, fields, order, people.others)
+    del people, order
+    give_back()
+    of_record = np.full(len(has_ref), -1, dtype=np.int32)
+    of_record[has_ref] = subject
+    return _Grouped(
+        count=count,
+        of_record=of_record,
+        refs=refs,
+        ref_subject=ref_subject,
+        version_subject=subject[versions.record],
+        fields={name: versions.of(name, fields.pop(name)) for name in tuple(fields)},
+        left_out=versions.left_out,
+    )
+
+
 def collapse_stream(
     stream: Stream,
     *,
@@ -184,52 +238,58 @@ def collapse_stream(
 
     Raises:
         ExtractError: No row of the extract can be used, or reading it fails.
+        OutputError: A process that shared the work was ended from outside.
     """
     mapping = mapping or AgencyMapping()
     standards = {**(standards or {}), **mapping.standards}
     rules = identifier_rules(mapping, standards, match_fields)
-    records = RecordReader(rules).read(stream.batches)
+    records = RecordReader(rules, stream.expected).read(stream.batches)
     people = people_of(records, mapping, today)
+    quality, rows = people.quality, records.rows
     has_ref, anything = _usable(people, stream.source)
-    dated = "record_date" in records.contacts
+    undated = "record_date" in records.contacts
     contacts = contacts_of(records, mapping, today)
+    rejected = _rejected(
+        records, has_ref, anything, contacts.day == NO_DAY if undated else None, stream.ragged
+    )
+    del records, anything
     last = last_rows(contacts, len(has_ref))
-    chosen = np.flatnonzero(has_ref)
-    people = people.take(chosen)
+    people = people.take(np.flatnonzero(has_ref))
     give_back()
-    subject, count = subject_of_records(people.ref.codes, people.fields)
+    grouped = _grouped(people, has_ref, last)
+    del people, last
+    contacts = under_subjects(contacts, grouped.of_record)
     give_back()
-    order = np.argsort(last[chosen], kind="stable")
-    refs, ref_subject = references(people.ref, subject)
-    fields, quality, others = dict(people.fields), people.quality, people.others
-    del people
-    filled = {name: fill_gaps(subject, count, fields.pop(name), order) for name in tuple(fields)}
-    versions = kept_versions(subject, count, filled, order, others)
-    rejected = _rejected(records, has_ref, anything, contacts.day == NO_DAY if dated else None, stream.ragged)
-    of_record = np.full(len(has_ref), -1, dtype=np.int32)
-    of_record[chosen] = subject
-    contacts = under_subjects(contacts, of_record)
-    of_versions = {name: versions.of(name, filled.pop(name)) for name in tuple(filled)}
-    rows = records.rows
-    del records, last, order
-    give_back()
+    return _subjects(stream, standards, grouped, contacts, rejected, quality, rows)
+
+
+def _subjects(
+    stream: Stream,
+    standards: Mapping[str, str],
+    grouped: _Grouped,
+    contacts: Contacts,
+    rejected: Mapping[str, NDArray[np.int64]],
+    fields: Mapping[str, FieldQuality],
+    rows: int,
+) -> Subjects:
+    """Put the result together; `rows` are those that were as wide as the header."""
     return Subjects(
         agency=stream.agency,
-        count=count,
-        refs=refs,
-        ref_subject=ref_subject,
-        version_subject=subject[versions.record].astype(np.int32),
-        fields=of_versions,
+        count=grouped.count,
+        refs=grouped.refs,
+        ref_subject=grouped.ref_subject,
+        version_subject=grouped.version_subject,
+        fields=grouped.fields,
         standards=standards,
         contacts=contacts,
         quality=Quality(
             rows=rows + len(stream.ragged),
-            subjects=count,
-            versions=len(versions.record),
+            subjects=grouped.count,
+            versions=len(grouped.version_subject),
             unusable={reason: len(found) for reason, found in rejected.items() if reason != UNDATED},
-            versions_left_out=versions.left_out,
-            fields=quality,
-            undated_contacts=int((contacts.day == NO_DAY).sum()),
+            versions_left_out=grouped.left_out,
+            fields=fields,
+            undated_contacts=int(np.count_nonzero(contacts.day == NO_DAY)),
         ),
         rejected=rejected,
     )

@@ -53,6 +53,7 @@ class _Text:
         encoding: The encoding in words.
         head: The first of the text as UTF-8, without byte-order mark and leading blank lines.
         whole: Whether `head` is all there is.
+        size: Bytes of the whole text as UTF-8.
         start: Bytes of the file before `head`, where it is UTF-8.
         odd_quotes: Whether the number of quotation marks is odd.
     """
@@ -61,6 +62,7 @@ class _Text:
     encoding: str
     head: bytes
     whole: bool
+    size: int
     start: int
     odd_quotes: bool
 
@@ -122,6 +124,7 @@ def _look_through(path: Path, codec: str) -> _Text:
         encoding=name,
         head=head,
         whole=size <= len(head),
+        size=size,
         start=path.stat().st_size - size,
         odd_quotes=quotes % 2 == 1,
     )
@@ -334,4 +337,5 @@ def read_delimited(path: Path, *, encoding: str | None = None, delimiter: str | 
         read_as=f"CSV, {text.encoding}, {between}",
         first_row=2,
         ragged=ragged,
+        expected=text.size * text.head.count(b"\n") // max(len(text.head), 1),
     )

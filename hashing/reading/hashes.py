@@ -1,9 +1,8 @@
 """64-bit hashes of text cells, whole columns at a time: how repeated rows and values are recognised in a stream.
 
 A stream cannot be held to compare its rows with each other, so a cell is known again by its hash. Two lanes with
-other constants make 128 bits: among ten million values the chance that any two share both is below 10^-24. The
-constants are drawn anew by each process, so nobody can write cells that collide on purpose. The hashes never leave
-the process and are no tokens.
+other constants make 128 bits (how an index compares them: reading/index.py). The constants are drawn anew by each
+process, so nobody can write cells that collide on purpose. The hashes never leave the process and are no tokens.
 """
 
 from __future__ import annotations
@@ -112,39 +111,89 @@ def hash_strings(values: pa.StringArray, lane: Lane) -> Hashes:
     if size == 0:
         return np.zeros(0, dtype=np.uint64)
     offsets = np.frombuffer(offsets_buffer, dtype=np.int32)[values.offset : values.offset + size + 1]
-    first, end = int(offsets[0]), int(offsets[-1])
-    padded = np.zeros(end - first + _WORD, dtype=np.uint8)
-    if data_buffer is not None:
-        padded[: end - first] = np.frombuffer(data_buffer, dtype=np.uint8)[first:end]
-    # Every word of eight bytes, at any byte: the strides overlap.
-    words = np.ndarray((end - first + 1,), dtype="<u8", buffer=padded, strides=(1,))
+    data = np.frombuffer(data_buffer or b"", dtype=np.uint8)
     hashed = np.empty(size, dtype=np.uint64)
     for row in range(0, size, _BLOCK):  # so that what is worked on stays in the processor's cache
-        block = offsets[row : row + _BLOCK + 1].astype(np.int64) - first
-        hashed[row : row + _BLOCK] = _hash_block(words, block[:-1], np.diff(block), lane)
+        block = offsets[row : row + _BLOCK + 1]
+        hashed[row : row + _BLOCK] = _hash_block(data[block[0] : block[-1]], block - block[0], lane)
     if values.null_count:
         hashed[pc.is_null(values).to_numpy(zero_copy_only=False)] = _of_null(lane)
     return hashed
 
 
-def _hash_block(words: Hashes, starts: NDArray[np.int64], lengths: NDArray[np.int64], lane: Lane) -> Hashes:
+def _hash_block(data: NDArray[np.uint8], offsets: NDArray[np.int32], lane: Lane) -> Hashes:
+    """Return the hashes of the strings that lie between `offsets` of `data`, one after the other."""
+    lengths = np.diff(offsets)
+    longest = int(lengths.max())
+    # A word is cut out of two aligned ones, so there are two more of them than any string reaches.
+    padded = np.zeros((len(data) + longest) // _WORD * _WORD + 2 * _WORD, dtype=np.uint8)
+    padded[: len(data)] = data
     state = (lengths.astype(np.uint64) << np.uint64(32)) ^ lane.start
-    rows: NDArray[np.int64] | None = None
-    done, left = 0, lengths
-    while len(left):
-        word = words[np.minimum(starts + done, len(words) - 1)] & _KEEP[np.clip(left, 0, _WORD)]
-        part = state.copy() if rows is None else state[rows]
-        mix(part, word, lane)
-        if rows is None:  # whole blocks are worked while many strings go on; those that have ended stay
-            np.copyto(state, part, where=left > 0 if done else True)
-        else:
-            state[rows] = part
-        done += _WORD
-        longer = left > _WORD
-        if rows is not None or 4 * np.count_nonzero(longer) <= len(left):
-            rows = np.flatnonzero(longer) if rows is None else rows[longer]
-            starts, left = starts[longer], left[longer]
-        left = left - _WORD
+    if longest * np.count_nonzero(lengths) == len(data):
+        return _hash_equal(padded, longest, lengths > 0, state, lane)
+    words = padded.view("<u8")
+    count = np.maximum((lengths + (_WORD - 1)) >> 3, 1)  # the empty string has a word too
+    ended = np.cumsum(np.bincount(count))
+    if ended[1] == len(count):
+        return _hash_by_words(words, offsets[:-1], lengths, state, ended, lane)
+    # By their number of words, so that those that go on are always the last ones.
+    order = np.argsort(count.astype(np.min_scalar_type(len(ended))), kind="stable")
+    state[order] = _hash_by_words(
+        words, offsets.take(order), lengths.take(order), state.take(order), ended, lane
+    )
+    return state
+
+
+def _hash_equal(
+    padded: NDArray[np.uint8], length: int, filled: NDArray[np.bool_], state: Hashes, lane: Lane
+) -> Hashes:
+    """Return the states of strings with all of their words; all that are not empty have one length.
+
+    Most columns of numbers and dates are such: no place of a string has to be looked up.
+    """
+    whole = bool(filled.all())
+    part = state if whole else state[filled]
+    for done in range(0, length, _WORD):
+        words = np.ndarray((len(part),), dtype="<u8", buffer=padded, offset=done, strides=(length,))
+        mix(part, words & _KEEP[min(length - done, _WORD)], lane)
+    if whole:
+        return part
+    mix(state, np.zeros(1, dtype=np.uint64), lane)
+    state[filled] = part
+    return state
+
+
+def _hash_by_words(
+    words: Hashes,
+    starts: NDArray[np.int32],
+    lengths: NDArray[np.int32],
+    state: Hashes,
+    ended: NDArray[np.int64],
+    lane: Lane,
+) -> Hashes:
+    """Return the states of strings with all of their words, in place.
+
+    Args:
+        words: What the strings stand in, as aligned words.
+        starts: Where each of n strings begins, in bytes; strings of fewer words come first.
+        lengths: Bytes of each.
+        state: State of each.
+        ended: For k from 0, how many strings have at most k words; none has 0.
+        lane: The hash function.
+    """
+    place = starts.astype(np.int64) >> 3
+    shift = ((starts & 7) << 3).astype(np.uint64)
+    back = np.uint64(63) - shift
+    low = words.take(place)
+    for step, first in enumerate(ended[:-1].tolist()):
+        # A string's bytes lie across two aligned words; the second one is the first of its next step.
+        high = words.take(place[first:] + (step + 1))
+        word = low[len(low) - len(high) :] >> shift[first:]
+        word |= (high << np.uint64(1)) << back[first:]
+        last = int(ended[step + 1]) - first
+        word[:last] &= _KEEP.take(lengths[first : first + last] - step * _WORD)
+        mix(state[first:], word, lane)
+        low = high
     return state
 
 

@@ -10,61 +10,68 @@ from hashing.reading.hashes import Hashes
 _EMPTY = np.int32(-1)
 _SMALLEST = 1 << 12
 _GROWTH = 4
-
-Keys = NDArray[np.uint64]
-"""Shape (n, 2): the halves of n keys."""
-
-
-def _same(left: Keys, right: Keys) -> NDArray[np.bool_]:
-    return np.asarray((left[:, 0] == right[:, 0]) & (left[:, 1] == right[:, 1]))
+_MOVED_AT_ONCE = 1 << 17
+"""Keys that get their slots at a time when the table grows: more of them would take memory, not less time."""
 
 
 class HashIndex:
     """Numbers distinct keys 0, 1, … in the order in which they first appear.
 
-    A key is two 64-bit hashes. The table holds 4 bytes a slot and at most half of its slots are filled; with the keys
-    themselves that is 24 to 32 bytes a distinct key.
+    A key is two hashes. The first says in which slot of the table its search begins (the table keeps 32 bits of it,
+    for when it grows), the second, of 64 bits, whether a slot holds the same key: two keys are taken for one when the
+    second hashes are equal and the first ones lead to one run of filled slots. Among ten million keys the chance of
+    that is below 10^-11. The table holds 4 bytes a slot and at most half of its slots are filled; with the keys
+    themselves that is 20 to 28 bytes a distinct key.
     """
 
     def __init__(self) -> None:
         self._slots = np.full(_SMALLEST, _EMPTY, dtype=np.int32)
-        self._keys = np.empty((_SMALLEST // 2, 2), dtype=np.uint64)
+        self._begin = np.empty(_SMALLEST // 2, dtype=np.uint32)
+        self._same = np.empty(_SMALLEST // 2, dtype=np.uint64)
         self._count = 0
 
     def __len__(self) -> int:
         return self._count
 
-    def add(self, high: Hashes, low: Hashes) -> tuple[NDArray[np.int32], NDArray[np.int64]]:
+    def add(self, begin: Hashes, same: Hashes) -> tuple[NDArray[np.int32], NDArray[np.int64]]:
         """Number keys.
 
         Args:
-            high: n first halves.
-            low: n second halves.
+            begin: n first hashes.
+            same: n second hashes.
 
         Returns:
             The number of each key, and for each key that is new the row where it first stands, by its number.
         """
-        self._reserve(len(high))
-        keys = np.column_stack((high, low))
-        slots = (high & np.uint64(len(self._slots) - 1)).astype(np.int64)
+        self._reserve(len(begin))
+        slots = (begin & np.uint64(len(self._slots) - 1)).astype(np.int64)
         numbers = self._slots.take(slots)
         # Most keys are known and stand in their first slot; a free slot reads as some key, which `numbers` rules out.
-        hit = _same(self._keys.take(numbers, axis=0, mode="clip"), keys) & (numbers >= 0)
-        rest = np.flatnonzero(~hit)
-        numbers[rest] = -1
-        claims = self._probe(keys, slots, rest, numbers)
-        return numbers, self._number_new(keys, slots, claims, numbers)
+        missed = (self._same.take(numbers, mode="clip") != same) | (numbers < 0)
+        rest = np.flatnonzero(missed)
+        if not len(rest):
+            return numbers, rest
+        at, keys = slots[rest], same[rest]
+        found, claims = self._probe(at, keys)
+        new, rows = self._number_new(at, keys, begin[rest], claims)
+        numbers[rest] = np.where(claims < 0, found, new)
+        return numbers, rest[rows]
 
-    def _probe(
-        self, keys: Keys, slots: NDArray[np.int64], rows: NDArray[np.int64], numbers: NDArray[np.int32]
-    ) -> NDArray[np.int32]:
-        """Find the numbers of `rows` slot by slot, in place, and let the rows of each new key claim one slot together.
+    def _probe(self, slots: NDArray[np.int64], keys: Hashes) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
+        """Search slot by slot, and let the rows of each new key claim one slot together.
+
+        Args:
+            slots: Where the search of each of n rows begins; in place, where it ended.
+            keys: The second hashes.
 
         Returns:
-            The row whose claim on a slot stands for a new key; -1 for a key that has a number.
+            Of each row the number of its key, and the row whose claim on a slot stands for it when it is new; -1 for
+            the one of the two that it has not.
         """
         mask = np.int64(len(self._slots) - 1)
+        found = np.full(len(keys), -1, dtype=np.int32)
         claims = np.full(len(keys), -1, dtype=np.int32)
+        rows = np.arange(len(keys))
         while len(rows):
             at = slots[rows]
             held = self._slots.take(at)
@@ -73,22 +80,26 @@ class HashIndex:
             self._slots[at[free]] = (-2 - rows[free]).astype(np.int32)
             held[free] = self._slots.take(at[free])
             known = held >= 0
-            other = self._keys.take(held, axis=0, mode="clip")
+            other = self._same.take(held, mode="clip")
             claimed = np.flatnonzero(~known)
-            other[claimed] = keys.take(-2 - held[claimed], axis=0)
-            same = _same(other, keys.take(rows, axis=0))
-            found = np.flatnonzero(same & known)
-            numbers[rows[found]] = held[found]
+            other[claimed] = keys[-2 - held[claimed]]
+            same = other == keys[rows]
+            hit = np.flatnonzero(same & known)
+            found[rows[hit]] = held[hit]
             shared = np.flatnonzero(same & ~known)
             claims[rows[shared]] = -2 - held[shared]
             rows = rows[~same]
             slots[rows] = (slots[rows] + 1) & mask
-        return claims
+        return found, claims
 
     def _number_new(
-        self, keys: Keys, slots: NDArray[np.int64], claims: NDArray[np.int32], numbers: NDArray[np.int32]
-    ) -> NDArray[np.int64]:
-        """Number the claims in the order of their first rows, in place, and return those rows."""
+        self, slots: NDArray[np.int64], keys: Hashes, begin: Hashes, claims: NDArray[np.int32]
+    ) -> tuple[NDArray[np.int32], NDArray[np.int64]]:
+        """Number the claims in the order of their first rows.
+
+        Returns:
+            The number of each row that has a claim, and the first row of each number.
+        """
         fresh = np.flatnonzero(claims >= 0)
         claim = claims[fresh]
         # All rows of one new key share a claim; going backwards, the last to write is the first of them.
@@ -98,26 +109,34 @@ class HashIndex:
         end = self._count + len(rows)
         number_of = np.empty(len(keys), dtype=np.int32)
         number_of[claims[rows]] = np.arange(self._count, end, dtype=np.int32)
-        numbers[fresh] = number_of[claim]
+        numbers = number_of.take(claims, mode="clip")
         self._slots[slots[rows]] = numbers[rows]
-        self._keys[self._count : end] = keys[rows]
+        self._begin[self._count : end] = begin[rows].astype(np.uint32)
+        self._same[self._count : end] = keys[rows]
         self._count = end
-        return rows
+        return numbers, rows
 
     def _reserve(self, more: int) -> None:
         """Make room for `more` keys, so that at most half of the slots are filled."""
         wanted = self._count + more
-        if wanted > len(self._keys):
+        if wanted > len(self._same):
             # Room that is not used yet costs address space, not memory; moving what is there costs twice its size.
-            grown = np.empty((max(wanted, len(self._keys) * _GROWTH), 2), dtype=np.uint64)
-            grown[: self._count] = self._keys[: self._count]
-            self._keys = grown
-        if 2 * wanted <= len(self._slots):
-            return
-        self._slots = np.full(1 << (2 * wanted - 1).bit_length(), _EMPTY, dtype=np.int32)
+            room = max(wanted, len(self._same) * _GROWTH)
+            for name in ("_begin", "_same"):
+                held = getattr(self, name)
+                grown = np.empty(room, dtype=held.dtype)
+                grown[: self._count] = held[: self._count]
+                setattr(self, name, grown)
+        if 2 * wanted > len(self._slots):
+            self._slots = np.empty(0, dtype=np.int32)  # let go of it before the larger one comes
+            self._slots = np.full(1 << (2 * wanted - 1).bit_length(), _EMPTY, dtype=np.int32)
+            for start in range(0, self._count, _MOVED_AT_ONCE):
+                self._place(np.arange(start, min(start + _MOVED_AT_ONCE, self._count), dtype=np.int32))
+
+    def _place(self, numbers: NDArray[np.int32]) -> None:
+        """Give distinct keys that are numbered already their slots."""
         mask = np.int64(len(self._slots) - 1)
-        slots = (self._keys[: self._count, 0] & np.uint64(mask)).astype(np.int64)
-        numbers = np.arange(self._count, dtype=np.int32)
+        slots = self._begin[numbers].astype(np.int64) & mask
         while len(numbers):
             free = self._slots[slots] == _EMPTY
             self._slots[slots[free]] = numbers[free]

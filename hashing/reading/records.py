@@ -8,7 +8,7 @@ what the contact says: its date, its status and whom to ring.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from dataclasses import dataclass
 from functools import partial
 
@@ -22,7 +22,8 @@ from hashing.coding import Codes
 from hashing.reading.hashes import LANES, Cells, hash_rows
 from hashing.reading.index import HashIndex
 from hashing.reading.memory import give_back
-from hashing.reading.vocabulary import Normaliser, Others, Vocabulary
+from hashing.reading.normalising import Normaliser, Normalising, Others, Rule
+from hashing.reading.vocabulary import Vocabulary
 
 CONTACT_COLUMNS = ("record_date", "case_status", "lead_contact")
 """Logical columns that belong to a contact and say nothing of who the person is."""
@@ -34,11 +35,11 @@ _OTHERS: dict[str, Others] = {
 """Where known-as and previous names are written in the name itself. The parts of a double-barrelled surname are no
 other names here: they would double the tokens of everybody who has one (docs/spec/normalisation.md)."""
 
+_OF_ONE_PERSON = frozenset({"ref", "nhs_number"})
+"""Numbers that one person has: hardly one comes again among distinct records."""
+
 _TIDIED = 16
 """Batches after which free memory is given back to the system."""
-
-_THREADS = 2
-"""Columns normalised at a time: Arrow and numpy work without the interpreter's lock."""
 
 
 @dataclass(slots=True)
@@ -81,11 +82,18 @@ class RecordReader:
 
     Args:
         rules: Identifier -> its normaliser, None for one that has to see the whole column.
+        rows: Rows that are expected, as far as it is known: many are worth other processes.
     """
 
-    def __init__(self, rules: Mapping[str, Normaliser | None]) -> None:
+    def __init__(self, rules: Mapping[str, Normaliser | None], rows: int = 0) -> None:
         self._index = HashIndex()
-        self._rules: dict[str, Normaliser | None] = {"ref": trimmed, **rules}
+        self._columns = ("ref", *rules)
+        self._rows = rows
+        self._rules = {
+            name: Rule(normaliser=rule, others=_OTHERS.get(name))
+            for name, rule in {"ref": trimmed, **rules}.items()
+            if rule is not None
+        }
         self._vocabularies: dict[str, Vocabulary] = {}
         self._codes: dict[str, list[Codes]] = {}
         self._record: list[NDArray[np.int32]] = []
@@ -95,47 +103,55 @@ class RecordReader:
         """Return the records of a stream of batches, each logical column -> text (strings or dictionary-coded).
 
         Every batch must have the same columns, `ref` among them.
+
+        Raises:
+            OutputError: A process that shared the work was ended from outside.
         """
-        with ThreadPoolExecutor(_THREADS, thread_name_prefix="normalise") as pool:
+        with closing(Normalising(self._rules, self._rows)) as team:
             for number, batch in enumerate(batches):
-                self._take(batch, pool)
+                if not self._vocabularies:
+                    self._vocabularies = self._empty([*self._people(batch), *self._visits(batch)], team)
+                self._take(batch)
                 if number % _TIDIED == _TIDIED - 1:
                     give_back()
+            self._index = HashIndex()
+            give_back()
+            for vocabulary in self._vocabularies.values():
+                vocabulary.finish()
         records = self._finished()
         give_back()
         return records
 
-    def _take(self, batch: Mapping[str, pa.Array], pool: ThreadPoolExecutor) -> None:
-        people = {name: Cells.of(batch[name]) for name in self._rules if name in batch}
-        contacts = {name: Cells.repeated(batch[name]) for name in CONTACT_COLUMNS if name in batch}
-        hashed = dict(
-            zip(people, pool.map(lambda cells: cells.hashes(LANES[0]), people.values()), strict=True)
-        )
+    def _people(self, batch: Mapping[str, pa.Array]) -> list[str]:
+        return [name for name in self._columns if name in batch]
+
+    def _visits(self, batch: Mapping[str, pa.Array]) -> list[str]:
+        return [name for name in CONTACT_COLUMNS if name in batch]
+
+    def _empty(self, names: Iterable[str], team: Normalising) -> dict[str, Vocabulary]:
+        return {
+            name: Vocabulary(
+                partial(team.submit, name) if name in self._rules else None,
+                repeats=name not in _OF_ONE_PERSON,
+            )
+            for name in names
+        }
+
+    def _take(self, batch: Mapping[str, pa.Array]) -> None:
+        people = {name: Cells.of(batch[name]) for name in self._people(batch)}
+        hashed = {name: cells.hashes(LANES[0]) for name, cells in people.items()}
         keys = [hash_rows(list(hashed.values()), lane) for lane in LANES]
         record, fresh = self._index.add(*keys)
         self._record.append(record)
-        if not self._vocabularies:
-            self._vocabularies = {
-                name: Vocabulary(self._rules.get(name), _OTHERS.get(name)) for name in (*people, *contacts)
-            }
-
-        def code(name: str) -> Codes:
-            vocabulary = self._vocabularies[name]
-            if name in contacts:
-                return vocabulary.add_cells(contacts[name])
-            return vocabulary.add(people[name].take(fresh), hashed[name][fresh])
-
-        names = [*people, *contacts] if len(fresh) else list(contacts)
-        for name, codes in zip(names, pool.map(code, names), strict=True):
-            if name in contacts:
-                self._contacts.setdefault(name, []).append(_smallest(codes))
-            else:
+        for name in self._visits(batch):
+            codes = self._vocabularies[name].add_cells(Cells.repeated(batch[name]))
+            self._contacts.setdefault(name, []).append(_smallest(codes))
+        if len(fresh):
+            for name, cells in people.items():
+                codes = self._vocabularies[name].add(cells.take(fresh), hashed[name][fresh])
                 self._codes.setdefault(name, []).append(codes)
 
     def _finished(self) -> Records:
-        self._index = HashIndex()
-        for vocabulary in self._vocabularies.values():
-            vocabulary.forget()
         record = np.concatenate([np.zeros(0, dtype=np.int32), *self._record])
         self._record = []
         codes = {name: np.concatenate(self._codes.pop(name)) for name in list(self._codes)}

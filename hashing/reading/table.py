@@ -35,6 +35,7 @@ class Source:
             Complete when `batches` are read to their end.
         wanted: Headers to read, filled before the first batch is taken; all where it is empty. A reader that has to
             read all in any case does so.
+        expected: Rows, where they are known or can be estimated before they are read; otherwise 0.
     """
 
     names: tuple[str, ...]
@@ -43,6 +44,7 @@ class Source:
     first_row: int
     ragged: list[int] = field(default_factory=list)
     wanted: list[str] = field(default_factory=list)
+    expected: int = 0
 
     def table(self) -> pa.Table:
         """Read everything into one table."""

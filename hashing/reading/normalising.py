@@ -1,0 +1,95 @@
+"""Who normalises the distinct texts of a stream: other processes beside a large one, else the reader itself.
+
+The normalisers hold the interpreter's lock for much of their time, so that a second thread gains nothing. A forked
+process has the rules already; texts and what they normalise to pass through a pipe. It is forked before the first
+batch is read, when no other thread is at work in Arrow.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Mapping
+from concurrent.futures import Future
+from dataclasses import dataclass, field
+
+import pyarrow as pa
+
+from hashing import normalise
+from hashing.workers import Workers, workers_for
+
+Normaliser = Callable[[pa.StringArray], normalise.Normalised]
+Others = Callable[[pa.StringArray], list[tuple[str, ...]]]
+
+_AHEAD = 6
+"""Pieces of work that may wait for the other process: what waits is held in memory."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Rule:
+    """What is made of each text of a column.
+
+    Attributes:
+        normaliser: Normalises it.
+        others: Tells the other names that are written in it.
+    """
+
+    normaliser: Normaliser
+    others: Others | None = None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Ruled:
+    """What texts normalise to, and place of a text -> the other names in it."""
+
+    result: normalise.Normalised
+    beside: Mapping[int, tuple[str, ...]] = field(default_factory=dict)
+
+
+def ruled(rule: Rule, texts: pa.StringArray) -> Ruled:
+    """Apply a rule to texts."""
+    named = rule.others(texts) if rule.others is not None else ()
+    beside = {place: names for place, names in enumerate(named) if names}
+    return Ruled(result=rule.normaliser(texts), beside=beside)
+
+
+def _of_column(rules: Mapping[str, Rule], name: str, texts: pa.StringArray) -> Ruled:
+    return ruled(rules[name], texts)
+
+
+def _ready(_rules: Mapping[str, Rule]) -> None:
+    return None
+
+
+class Normalising:
+    """Normalises texts of columns; `close` ends it.
+
+    Args:
+        rules: Column -> its rule.
+        rows: Rows that are expected: many are worth a second process.
+
+    Raises:
+        OutputError: In `submit` and in what it returns: the second process was ended from outside.
+    """
+
+    def __init__(self, rules: Mapping[str, Rule], rows: int) -> None:
+        self._rules = rules
+        self._workers = Workers(rules, 2) if workers_for(rows) > 1 else None
+        self._running: deque[Future[Ruled]] = deque()
+        if self._workers is not None:
+            Workers.result(self._workers.submit(_ready))
+
+    def submit(self, name: str, texts: pa.StringArray) -> Callable[[], Ruled]:
+        """Have texts of a column normalised; what is returned gives the result, when it is ready."""
+        if self._workers is None:
+            done = ruled(self._rules[name], texts)
+            return lambda: done
+        future = self._workers.submit(_of_column, name, texts)
+        self._running.append(future)
+        if len(self._running) > _AHEAD:
+            Workers.result(self._running.popleft())
+        return lambda: Workers.result(future)
+
+    def close(self) -> None:
+        """End it, whether everything is normalised or not."""
+        if self._workers is not None:
+            self._workers.close()
