@@ -1,7 +1,8 @@
 """Outputs appear whole or not at all: write aside, flush to disk, then rename.
 
-What is being written stands beside its target as `.NAME.xxxxxxxx.part`, locked by its process. A process that is
-killed cannot tidy up: the next one that writes the same target removes what nobody holds a lock on any more.
+What is being written stands beside its target as `.NAME.xxxxxxxx.part`, readable by its owner only and locked by its
+process. A process that is killed cannot tidy up: the next one that writes the same target removes what nobody holds
+a lock on any more, and the next one that writes anything in the folder removes it when it is older than a minute.
 """
 
 from __future__ import annotations
@@ -10,62 +11,110 @@ import os
 import re
 import secrets
 import shutil
-import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from contextvars import ContextVar
+from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
+from schemas import locks
 from schemas.errors import OutputError
 
-if sys.platform != "win32":  # there, a file that is open cannot be removed, so no lock is needed
-    import fcntl
+_LEFT = re.compile("[.].+[.][0-9a-f]{8}[.]part")
+_OLD_SECONDS = 60
+"""Age from which what nobody holds a lock on is removed whatever its name: one that is being made, and not locked
+yet, is never that old."""
 
-_Pending = list[tuple[Path, Path, int | None]]
-_together: ContextVar[_Pending | None] = ContextVar("together", default=None)
+
+@dataclass(slots=True)
+class _Aside:
+    """A finished file that waits for the others of `together`.
+
+    Attributes:
+        path: Where it stands.
+        target: Where it will stand.
+        private: Whether only its owner may read it there too.
+        lock: A descriptor that holds its lock.
+    """
+
+    path: Path
+    target: Path
+    private: bool
+    lock: int | None
+
+    def place(self) -> None:
+        """Put it in its place, with the rights that it has there."""
+        if not self.private:
+            _open_to_others(self.path, 0o666)
+        self.path.replace(self.target)
+
+    def let_go(self) -> None:
+        """Let go of its lock, and remove what was not placed."""
+        if self.lock is not None:
+            os.close(self.lock)
+        self.path.unlink(missing_ok=True)
+
+
+_together: ContextVar[list[_Aside] | None] = ContextVar("together", default=None)
 
 
 def _aside(target: Path) -> Path:
     return target.with_name(f".{target.name}.{secrets.token_hex(4)}.part")
 
 
-def _lock(descriptor: int) -> bool:
-    """Take the lock of a file or folder; False when another process has it, or locks do not work here."""
-    if sys.platform == "win32":
-        return False
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
-        return False
-    return True
+def _open_to_others(path: Path, mode: int) -> None:
+    """Give a file or folder the rights that the user's umask leaves."""
+    if not locks.WINDOWS:
+        mask = os.umask(0o077)  # it can only be read by setting it
+        os.umask(mask)
+        path.chmod(mode & ~mask)
 
 
 def _abandoned(path: Path) -> bool:
     """Tell whether no process is at work on what stands aside at `path`."""
-    if sys.platform == "win32":
-        return path.is_file()
+    if locks.WINDOWS:
+        return True  # what is open there cannot be removed
     try:
         descriptor = os.open(path, os.O_RDONLY)
     except OSError:
         return False
     try:
-        return _lock(descriptor)
+        return locks.try_to_take(descriptor)
     finally:
         os.close(descriptor)
 
 
+def _remove(path: Path) -> None:
+    """Remove a file or folder, as far as that is allowed."""
+    if path.is_dir():
+        shutil.rmtree(path, ignore_errors=True)
+        return
+    with suppress(OSError):
+        path.unlink(missing_ok=True)
+
+
+def _is_old(path: Path) -> bool:
+    try:
+        status = path.lstat()
+    except OSError:
+        return False
+    ours = locks.WINDOWS or status.st_uid == os.geteuid()
+    return ours and time.time() - status.st_mtime > _OLD_SECONDS
+
+
 def sweep(target: Path) -> None:
-    """Remove what processes that were killed have left behind of `target`."""
+    """Remove what processes that were killed have left behind of `target`, and of others in its folder a minute ago."""
     # What stands aside may itself have been the target of something that stood aside.
-    pattern = re.compile("[.]+" + re.escape(target.name) + "([.][0-9a-f]{8}[.]part)+")
+    own = re.compile("[.]+" + re.escape(target.name) + "([.][0-9a-f]{8}[.]part)+")
     with suppress(OSError):
         for path in list(target.parent.iterdir()):
-            if pattern.fullmatch(path.name) and _abandoned(path):
-                if path.is_dir():
-                    shutil.rmtree(path, ignore_errors=True)
-                else:
-                    path.unlink(missing_ok=True)
+            if not _LEFT.fullmatch(path.name) or not (own.fullmatch(path.name) or _is_old(path)):
+                continue
+            # On Windows a folder that is worked in is not told from one that was left: only files go.
+            if not (locks.WINDOWS and path.is_dir()) and _abandoned(path):
+                _remove(path)
 
 
 def _failed(error: OSError, target: Path) -> OutputError:
@@ -86,27 +135,36 @@ def together() -> Iterator[None]:
     Raises:
         OutputError: A file cannot be put in its place.
     """
-    pending: _Pending = []
+    pending: list[_Aside] = []
     token = _together.set(pending)
     placed: list[Path] = []
     try:
         yield
-        for aside, target, _ in pending:
-            new = not target.exists()
+        for each in pending:
+            new = not each.target.exists()
             try:
-                aside.replace(target)
+                each.place()
             except OSError as error:
-                raise _failed(error, target) from None
+                raise _failed(error, each.target) from None
             if new:
-                placed.append(target)
+                placed.append(each.target)
         placed.clear()
     finally:
         _together.reset(token)
-        for path in (*placed, *(aside for aside, _, _ in pending)):
+        for path in placed:
             path.unlink(missing_ok=True)
-        for _, _, lock in pending:
-            if lock is not None:
-                os.close(lock)
+        for each in pending:
+            each.let_go()
+
+
+def _create(aside: Path, target: Path) -> int:
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)
+    try:
+        return os.open(aside, flags, 0o600)
+    except OSError as error:
+        raise OutputError(
+            f"cannot write here ({error.strerror}).", where=str(target), remedy="Choose a folder that exists."
+        ) from None
 
 
 @contextmanager
@@ -115,43 +173,34 @@ def atomic_file(target: Path, *, private: bool = False) -> Iterator[IO[bytes]]:
 
     Args:
         target: The path to create or replace. Its folder must exist.
-        private: Create the file readable by its owner only (key files).
+        private: Leave the file readable by its owner only (key files, results); while it is written, every file is.
 
     Raises:
         OutputError: The folder does not exist, cannot be written, or the disk is full.
     """
     sweep(target)
-    aside = _aside(target)
     pending = _together.get()
-    try:
-        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)
-        descriptor = os.open(aside, flags, 0o600 if private else 0o666)
-    except OSError as error:
-        raise OutputError(
-            f"cannot write here ({error.strerror}).", where=str(target), remedy="Choose a folder that exists."
-        ) from None
-    lock = None
+    aside = _Aside(path=_aside(target), target=target, private=private, lock=None)
+    descriptor = _create(aside.path, target)
     handed_over = False
     try:
         with os.fdopen(descriptor, "wb") as stream:
-            if _lock(stream.fileno()) and pending is not None:
+            if locks.try_to_take(stream.fileno()) and pending is not None:
                 # A copy of the descriptor shares the lock and keeps it until the others are ready.
-                lock = os.dup(stream.fileno())
+                aside.lock = os.dup(stream.fileno())
             yield stream
             stream.flush()
             os.fsync(stream.fileno())
         if pending is None:
-            aside.replace(target)
+            aside.place()
         else:
-            pending.append((aside, target, lock))
+            pending.append(aside)
             handed_over = True
     except OSError as error:
         raise _failed(error, target) from None
     finally:
         if not handed_over:
-            if lock is not None:
-                os.close(lock)
-            aside.unlink(missing_ok=True)
+            aside.let_go()
 
 
 def atomic_write(target: Path, content: bytes | str, *, private: bool = False) -> None:
@@ -169,6 +218,8 @@ def atomic_write(target: Path, content: bytes | str, *, private: bool = False) -
 def atomic_folder(target: Path) -> Iterator[Path]:
     """Yield a new empty folder that becomes `target` when the block ends without an exception.
 
+    Only its owner can look into it until then.
+
     Raises:
         OutputError: `target` exists and is not an empty folder, or cannot be written.
     """
@@ -182,16 +233,17 @@ def atomic_folder(target: Path) -> Iterator[Path]:
     aside = _aside(target)
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
-        aside.mkdir()
+        aside.mkdir(0o700)
     except OSError as error:
         raise OutputError(
             f"cannot write here ({error.strerror}).", where=str(target), remedy="Choose another folder."
         ) from None
-    lock = os.open(aside, os.O_RDONLY) if sys.platform != "win32" else None
+    lock = None if locks.WINDOWS else os.open(aside, os.O_RDONLY)
     try:
         if lock is not None:
-            _lock(lock)
+            locks.try_to_take(lock)
         yield aside
+        _open_to_others(aside, 0o777)
         if target.exists():
             target.rmdir()
         aside.rename(target)

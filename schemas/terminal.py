@@ -8,6 +8,7 @@ import sys
 import traceback
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
+from io import TextIOWrapper
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -27,6 +28,7 @@ class Commands(click.Group):
 
     def invoke(self, ctx: click.Context) -> Any:
         """Run the command."""
+        _write_what_can_be_written()
         try:
             return super().invoke(ctx)
         except TallystickError as error:
@@ -47,6 +49,13 @@ class Commands(click.Group):
                 f"Error: an unexpected {type(error).__name__} stopped the work. {_place(error)}", err=True
             )
             ctx.exit(1)
+
+
+def _write_what_can_be_written() -> None:
+    """Let a character that the terminal does not have (Windows code pages) be a question mark, not a failure."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper) and stream.errors == "strict":
+            stream.reconfigure(errors="replace")
 
 
 def _place(error: BaseException) -> str:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from hashing.commands.options import query_options, rejects_option, show_profile, source_of
+from hashing.commands.options import query_options, rejects_option, show_profile, source_of, write_profile
 from schemas.errors import InputError
 from schemas.terminal import FILE, agreement_option, json_option, out_option
 
@@ -40,15 +40,18 @@ def profile_command(
               tallystick profile --sql "SELECT * FROM nominals" --connection-env CASES
     """
     from hashing.workflow import profile
+    from schemas.atomic import together
 
-    report = profile(
-        source_of(extract, sql, connection_env, connection_file),
-        agency=agency,
-        mapping_file=mapping_file,
-        agreement_file=agreement_file,
-        today=datetime.now(UTC).date(),
-        rejects=rejects,
-    )
+    with together():
+        report = profile(
+            source_of(extract, sql, connection_env, connection_file),
+            agency=agency,
+            mapping_file=mapping_file,
+            agreement_file=agreement_file,
+            today=datetime.now(UTC).date(),
+            rejects=rejects,
+        )
+        write_profile(report, html)
     show_profile(report, html=html, as_json=as_json)
 
 

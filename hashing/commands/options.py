@@ -57,17 +57,22 @@ def source_of(
     return extract
 
 
-def show_profile(report: Any, *, html: Path | None, as_json: bool) -> None:
-    """Print the data-quality report, and write it as HTML."""
-    from governance.profile_report import profile_html, profile_text
+def write_profile(report: Any, html: Path | None) -> None:
+    """Write the data-quality report as HTML, where that is wanted."""
+    from governance.profile_report import profile_html
     from schemas.atomic import atomic_write
 
-    figures = report.to_dict()
     if html is not None:
-        atomic_write(html, profile_html(figures))
+        atomic_write(html, profile_html(report.to_dict()))
+
+
+def show_profile(report: Any, *, html: Path | None, as_json: bool) -> None:
+    """Print the data-quality report, and where its HTML form stands."""
+    from governance.profile_report import profile_text
+
     if as_json:
-        emit(figures)
+        emit(report.to_dict())
         return
-    click.echo(profile_text(figures))
+    click.echo(profile_text(report.to_dict()))
     if html is not None:
         click.echo(f"\nReport: {html}")
