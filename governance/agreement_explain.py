@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from governance.agreement import Agreement
-from governance.register import Register, shipped_register
+from governance.register import Gateway, Register, cited, shipped_register, unconfirmed
 from governance.report import page_environment
 
 
@@ -119,10 +119,27 @@ def _why(agreement: Agreement) -> Iterator[str]:
 def _named(text: str, register: Register) -> str:
     """Return a basis or condition in words, with its number."""
     if text in register:
-        return register[text].citation
+        return _cited(register[text])
     law = "Data Protection Act 2018, " if text.startswith("s") else "UK GDPR, Article "
     number = text.replace("sch", "Schedule ").replace("-para-", ", paragraph ").replace("s35", "section 35")
     return f"{_BASES[text]} ({law}{number})" if text in _BASES else f"{law}{number}"
+
+
+def _cited(row: Gateway) -> str:
+    marks = ["not confirmed"] * (not row.confirmed) + ["not known to be in force"] * (
+        row.in_force_from is None
+    )
+    return row.citation + (f" [{', '.join(marks)}]" if marks else "")
+
+
+def _law(agreement: Agreement, register: Register) -> Iterator[str]:
+    rows = cited(agreement.document, register)
+    yield from unconfirmed(rows)
+    for row in rows:
+        if row.in_force_from is None:
+            yield f"{row.id} is not known to be in force: the register has no first day for it."
+    if rows:
+        yield "Confirmed means: its words and first day were found in what was published. No lawyer confirmed a row."
 
 
 def _basis(entry: dict[str, Any], register: Register) -> str:
@@ -234,6 +251,7 @@ def explained(agreement: Agreement, *, register: Register | None = None) -> tupl
         ("The agreement", _about(agreement)),
         ("Why", _why(agreement)),
         ("Who takes part, and on what basis", _who(agreement, law)),
+        ("The law that it cites, as far as it was not confirmed", _law(agreement, law)),
         ("What is used", _what(agreement)),
         ("What an agency is told", _told(agreement)),
         ("How records are matched", _how(agreement)),

@@ -40,9 +40,14 @@ def _facts(agreement: Agreement) -> dict[str, Any]:
 
 
 def verdict_dict(
-    agreement: Agreement | None, findings: Sequence[Finding], *, where: str, today: date
+    agreement: Agreement | None,
+    findings: Sequence[Finding],
+    *,
+    where: str,
+    today: date,
+    law: Sequence[str] = (),
 ) -> dict[str, Any]:
-    """Return the verdict, the agreement's facts and all findings as JSON values."""
+    """Return the verdict, the agreement's facts and all findings as JSON values; `law` as for `verdict_text`."""
     return {
         "verdict": verdict(findings),
         "blocked": bool(blocks(findings)),
@@ -51,6 +56,7 @@ def verdict_dict(
         "agreement": _facts(agreement) if agreement else None,
         "findings": [finding_dict(found) for found in findings],
         "not_checked": NOT_CHECKED,
+        "not_confirmed": list(law),
     }
 
 
@@ -78,8 +84,23 @@ def _lines(group: Sequence[Finding]) -> list[str]:
     ]
 
 
-def verdict_text(agreement: Agreement | None, findings: Sequence[Finding], *, where: str, today: date) -> str:
-    """Return the verdict first, then the agreement, then what blocks, then what is to be looked at."""
+def verdict_text(
+    agreement: Agreement | None,
+    findings: Sequence[Finding],
+    *,
+    where: str,
+    today: date,
+    law: Sequence[str] = (),
+) -> str:
+    """Return the verdict first, then the agreement, then what blocks, then what is to be looked at.
+
+    Args:
+        agreement: The agreement; None when it has faults of form.
+        findings: What the rules found.
+        where: Its file.
+        today: Day of the check.
+        law: Rows of the register that it cites and that were not confirmed, a sentence each.
+    """
     lines = [verdict(findings)]
     if agreement is None:
         lines.append(f"{where}, checked on {today.isoformat()}: the form has faults, so there is no digest.")
@@ -89,4 +110,7 @@ def verdict_text(agreement: Agreement | None, findings: Sequence[Finding], *, wh
         lines.append(f"Digest: {agreement.digest}")
         lines += [f"Keys of {name}: {keys.fingerprint}" for name, keys in agreement.identities.items()]
     lines += [line for group in _alike(findings) for line in ("", *_lines(group))]
+    if law:
+        lines += ["", "The law that it cites, as far as the register of gateways was not confirmed:"]
+        lines += [f"  {sentence}" for sentence in law]
     return "\n".join([*lines, "", NOT_CHECKED])

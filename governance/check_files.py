@@ -17,6 +17,7 @@ from governance.check_run import check_log, check_run, check_run_report
 from governance.check_tables import check_table, hit_findings
 from governance.detect.patterns import Hit, find_in_text
 from governance.exceptions import cover, load_exception
+from governance.register import cited, shipped_register, unconfirmed
 from governance.rules.base import Finding
 from schemas.errors import AgreementInvalid, InputError, TallystickError
 from schemas.header import MAGIC
@@ -94,6 +95,7 @@ def _agreement(path: Path, context: Context) -> Report:
             "parties": ", ".join(party.id for party in agreement.parties),
         }
         found = cover(found, context.exceptions, party=agreement.unit_id, today=context.today)
+        unchecked += unconfirmed(cited(agreement.document, shipped_register()))
     return context.report(path, Kind.AGREEMENT, found, families="D", facts=facts, unchecked=unchecked)
 
 

@@ -98,20 +98,17 @@ def agreement_check(
     """
     from governance.agreement_check import agreement_findings
     from governance.agreement_verdict import verdict_dict, verdict_text
-    from governance.register import load_register
+    from governance.register import cited, load_register, shipped_register, unconfirmed
     from governance.rules.base import blocks
 
     today = on.date() if on else datetime.now(UTC).date()
-    checked, findings = agreement_findings(
-        file,
-        today=today,
-        signatures=signatures,
-        register=load_register(register) if register is not None else None,
-    )
+    rows = load_register(register) if register is not None else shipped_register()
+    checked, findings = agreement_findings(file, today=today, signatures=signatures, register=rows)
+    law = unconfirmed(cited(checked.document, rows)) if checked is not None else []
     if as_json:
-        emit(verdict_dict(checked, findings, where=str(file), today=today))
+        emit(verdict_dict(checked, findings, where=str(file), today=today, law=law))
     else:
-        click.echo(verdict_text(checked, findings, where=str(file), today=today))
+        click.echo(verdict_text(checked, findings, where=str(file), today=today, law=law))
     if blocks(findings):
         raise click.exceptions.Exit(1)
 

@@ -95,11 +95,14 @@ def gateways(register: Path | None, agency_type: str | None, as_json: bool) -> N
         return
     click.echo(NO_ADVICE)
     for row in listed.values():
-        force = "in force" if row.in_force(today) else "NOT in force, as far as the register knows"
+        known = "NOT in force" if row.in_force_from else "NOT known to be in force"
+        force = "in force" if row.in_force(today) else known
         click.echo(f"\n{row.id}: {row.citation} ({row.kind}; {force})")
         click.echo(
             f"  Agencies: {', '.join(sorted(row.agency_types))}. People: {', '.join(sorted(row.subjects))}."
         )
+        said = "Confirmed" if row.confirmed else "NOT confirmed"
+        click.echo(f"  {said}: {row.confirmed_by or 'nobody said by what.'}")
         click.echo(f"  Checked on {row.checked_on.isoformat()}. {row.url}")
         if row.note:
             click.echo(f"  {row.note}")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import date, timedelta
 from functools import cache
@@ -31,7 +31,8 @@ _REQUIRED = {
     "in_force_from",
     "checked_on",
 }
-_OPTIONAL = {"in_force_to", "note", "personal_data"}
+_OPTIONAL = {"in_force_to", "note", "personal_data", "confirmed", "confirmed_by"}
+_CONFIRMED = {"yes": True, "no": False}
 _KINDS = {"power", "duty", "condition"}
 _TYPES = {"gateway", "article_6", "article_9", "dpa_condition", "duty_of_confidence"}
 
@@ -53,6 +54,8 @@ class Gateway:
         checked_on: Day on which somebody last compared the row with the law.
         personal_data: False when it covers only depersonalised information.
         note: What a reader should know.
+        confirmed: Whether words, power or duty, and first day were all found in what was published.
+        confirmed_by: Where, or which part was not found.
     """
 
     id: str
@@ -67,6 +70,8 @@ class Gateway:
     checked_on: date
     personal_data: bool = True
     note: str = ""
+    confirmed: bool = False
+    confirmed_by: str = ""
 
     def in_force(self, day: date) -> bool:
         """Whether it is in force on `day`, as far as the register knows."""
@@ -89,6 +94,8 @@ class Gateway:
         """Return the row as JSON values, and whether it is in force and was checked as on `day`."""
         return {
             **{name: getattr(self, name) for name in ("id", "type", "citation", "url", "kind", "note")},
+            "confirmed": "yes" if self.confirmed else "no",
+            "confirmed_by": self.confirmed_by,
             "agency_types": sorted(self.agency_types),
             "subjects": sorted(self.subjects),
             "personal_data": self.personal_data,
@@ -126,6 +133,8 @@ def _row(entry: Mapping[str, Any]) -> Gateway:
         checked_on=checked,
         personal_data=entry.get("personal_data", True),
         note=entry.get("note", ""),
+        confirmed=_CONFIRMED[entry.get("confirmed", "no")],
+        confirmed_by=entry.get("confirmed_by", ""),
     )
 
 
@@ -136,7 +145,7 @@ def _parse(document: Mapping[str, Any], where: str) -> Register:
     for number, entry in enumerate(document["rows"]):
         try:
             row = _row(entry)
-        except (ValueError, TypeError, AttributeError):
+        except (ValueError, TypeError, AttributeError, KeyError):
             raise AgreementInvalid(
                 "this row is not as governance/register/gateways.yaml describes.",
                 where=f"{where}: rows[{number}]",
@@ -163,9 +172,31 @@ def shipped_register() -> Register:
     return _parse(parse_source(text, where="gateways.yaml").document, "gateways.yaml")
 
 
-def register_warnings(register: Register, *, today: date) -> list[str]:
-    """Return a sentence for each row that was not compared with the law for a year."""
+def cited(document: Mapping[str, Any], register: Register) -> list[Gateway]:
+    """Return the rows that an agreement cites (gateways, and conditions by their id), in the order of the register."""
+    named: set[str] = set()
+    for party in document.get("parties", ()):
+        for entry in party.get("legal", ()):
+            named |= {*entry.get("gateways", ()), entry.get("dpa_condition"), entry.get("part_3_basis")}
+    return [row for row in register.values() if row.id in named]
+
+
+def unconfirmed(rows: Iterable[Gateway]) -> list[str]:
+    """Return a sentence for each row that was not confirmed: which, and what of it."""
     return [
+        f"{row.id} ({row.citation}) is not confirmed{f': {row.confirmed_by}' if row.confirmed_by else '.'}"
+        for row in rows
+        if not row.confirmed
+    ]
+
+
+def register_warnings(register: Register, *, today: date) -> list[str]:
+    """Return a sentence for each row that is not known to be in force, or was not compared with the law for a year."""
+    return [
+        f"{row.id} is not known to be in force: the register has no first day for it."
+        for row in register.values()
+        if row.in_force_from is None
+    ] + [
         f"{row.id} was last checked on {row.checked_on.isoformat()}, more than a year ago."
         for row in register.values()
         if row.unchecked(today)

@@ -113,6 +113,8 @@ def _wrong_gateway(
         return "is not in the register"
     if row.type != "gateway":
         return "is no gateway"
+    if row.in_force_from is None:
+        return "is not known to be in force: the register has no first day for it"
     if not row.in_force(subject.today):
         return "is not in force today, as far as the register knows"
     if not row.personal_data:
