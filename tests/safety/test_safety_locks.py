@@ -101,13 +101,22 @@ def test_a_file_in_use_does_not_stop_the_sweeping(monkeypatch: pytest.MonkeyPatc
 def test_a_terminal_that_lacks_a_letter(tmp_path: Path) -> None:
     """A code page without a letter of a header shows a question mark for it; the command goes on."""
     path = tmp_path / "x.csv"
-    path.write_text("ref,surname,Größe\n1,Jones,2\n", encoding="utf-8")
+    path.write_text("ref,surname,Улица\n1,Jones,2\n", encoding="utf-8")
     done = subprocess.run(
-        [sys.executable, "-c", "import cli; cli.main()", "mapping", "guess", str(path)],
+        [
+            sys.executable,
+            "-c",
+            "import cli; cli.main()",
+            "mapping",
+            "guess",
+            str(path),
+            "--out",
+            str(tmp_path / "m"),
+        ],
         cwd=Path(__file__).parents[2],
-        env={**os.environ, "PYTHONIOENCODING": "ascii"},
+        env={**os.environ, "PYTHONIOENCODING": "cp1252"},
         capture_output=True,
         check=False,
     )
     assert done.returncode == 0, done.stderr
-    assert b"Columns not made use of: Gr??e." in done.stderr
+    assert b"Columns not made use of: ?????." in done.stdout
