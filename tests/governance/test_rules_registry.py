@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -27,6 +28,15 @@ def test_every_rule_is_there() -> None:
     counts = {"D": 22, "P": 15, "L": 7, "O": 6, "R": 5}
     wanted = {f"{letter}{number:02d}" for letter, most in counts.items() for number in range(1, most + 1)}
     assert set(all_rules()) == wanted
+
+
+def test_the_list_of_rule_tests_is_complete() -> None:
+    """`pytest -k rules` lists every id with a subject that fails it and one that passes it."""
+    call = [sys.executable, "-m", "pytest", "-k", "rules", "--collect-only", "-q", "-p", "no:cacheprovider"]
+    files = sorted(str(path) for path in Path(__file__).parent.glob("test_rules_*.py"))
+    listed = subprocess.run([*call, *files], cwd=ROOT, capture_output=True, text=True, check=False).stdout
+    found = set(re.findall(r"rules-([A-Z][0-9]{2})-(fails|passes)", listed))
+    assert found == {(rule_id, outcome) for rule_id in all_rules() for outcome in ("fails", "passes")}
 
 
 def test_page_of_the_rules_is_current() -> None:
