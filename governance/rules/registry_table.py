@@ -21,9 +21,9 @@ _HEAD = """# The rules
 asks them of any artefact ([guides/check.md](guides/check.md)). A rule that **blocks** stops the work unless a signed
 exception covers it; an **amber** one asks somebody to look. Some rules weigh by degree: P06 is amber while a secret is
 about to expire. This page is made from the rules themselves (`python -m governance.rules.registry_table >
-docs/rules.md`), and a test holds the two together. `pytest -k rules --collect-only -q` lists each rule with what it fails
-and what it passes; another test holds that list complete. The citations say why a rule is there; they are no legal advice, and
-clause numbers are for a lawyer to confirm.
+docs/rules.md`), and a test holds the two together. `pytest -k rules --collect-only -q` lists each rule with what it
+fails and what it passes; another test holds that list complete. The citations say why a rule is there; they are no
+legal advice, and clause numbers are for a lawyer to confirm.
 """
 _ORDER = list(Moment)
 
