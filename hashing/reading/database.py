@@ -15,7 +15,8 @@ import pyarrow as pa
 from hashing.reading.table import Source, refuse_repeated, text_batches, with_rows
 from schemas.errors import ExtractError, InputError
 
-_BATCH = 20_000
+_CHUNK = 1_000
+"""Rows that a driver hands over at a time."""
 _SQLITE = "sqlite:///"
 SOURCE = "the SQL query"
 _KINDS = {"postgresql": "PostgreSQL", "mssql": "SQL Server", "mysql": "MySQL", "oracle": "Oracle"}
@@ -81,9 +82,9 @@ def _source(names: Sequence[str], batches: Iterator[pa.RecordBatch], kind: str) 
     )
 
 
-def _rows(cursor: Any) -> Iterator[Sequence[Any]]:
-    while rows := cursor.fetchmany(_BATCH):
-        yield from rows
+def _chunks(cursor: Any) -> Iterator[Sequence[Sequence[Any]]]:
+    while rows := cursor.fetchmany(_CHUNK):
+        yield rows
 
 
 def _no_rows() -> ExtractError:
@@ -107,7 +108,7 @@ def _sqlite(query: Query) -> Iterator[Any]:
                 raise _no_rows()
             names = [column[0] for column in cursor.description]
             yield names
-            yield from text_batches(names, _rows(cursor), SOURCE)
+            yield from text_batches(names, _chunks(cursor), SOURCE)
     except (sqlite3.Error, sqlite3.Warning, UnicodeDecodeError) as error:
         raise _failed(
             error, "the database refused the query", "Try it in your database tool first."
@@ -156,7 +157,7 @@ def _any(query: Query, engine: Any) -> Iterator[Any]:
                 raise _no_rows()
             names = list(result.keys())
             yield names
-            yield from text_batches(names, _rows(result), SOURCE)
+            yield from text_batches(names, _chunks(result), SOURCE)
     except (sqlalchemy.exc.SQLAlchemyError, OSError, UnicodeError) as error:
         raise _failed(
             error, "the database refused the connection or the query", "Try both in your database tool first."

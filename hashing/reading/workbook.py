@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,8 @@ from schemas.errors import ExtractError
 
 ENDINGS = frozenset({".xlsx", ".xlsm", ".xlsb", ".xls", ".ods"})
 """Endings of workbooks, in lower case."""
+
+_CHUNK = 1_000
 
 
 def _choose(names: list[str], wanted: str | None, source: str) -> int:
@@ -49,6 +52,11 @@ def _cells(path: Path, sheet: str | None) -> tuple[list[list[Any]], int, int]:
     return rows, place + 1, len(names)
 
 
+def _chunks(rows: Sequence[list[Any]]) -> Iterator[Sequence[list[Any]]]:
+    for start in range(0, len(rows), _CHUNK):
+        yield rows[start : start + _CHUNK]
+
+
 def read_workbook(path: Path, *, sheet: str | None = None) -> Source:
     """Read one sheet, whose first row that is not empty is the header.
 
@@ -72,7 +80,7 @@ def read_workbook(path: Path, *, sheet: str | None = None) -> Source:
     refuse_repeated(headers, source)
     return Source(
         names=tuple(headers),
-        batches=with_rows(text_batches(headers, filled[1:], source), source),
+        batches=with_rows(text_batches(headers, _chunks(filled[1:]), source), source),
         read_as=f"Excel, sheet {place} of {sheets}",
         first_row=2,
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import gc
 import json
 import os
 import shutil
@@ -12,6 +13,7 @@ import sys
 import tempfile
 import zipfile
 from collections.abc import Iterator
+from contextlib import closing
 from datetime import date, datetime, time
 from decimal import Decimal
 from pathlib import Path
@@ -31,8 +33,8 @@ from hashing.mapping import AgencyMapping, load_mapping
 from hashing.normalise._date_shapes import check_formats
 from hashing.reading.columns import with_comma
 from hashing.reading.database import Query, connection_from
-from hashing.reading.table import cell_text
-from schemas.errors import AgreementInvalid, InputError, MappingError
+from hashing.reading.table import cell_text, text_batches
+from schemas.errors import AgreementInvalid, ExtractError, InputError, MappingError
 from tests.conftest import run
 from tests.governance.agreements import EXCLUDED, finish_draft
 
@@ -683,3 +685,43 @@ def test_sealed_and_opened_from_a_database(extracts: Path, tmp_path: Path) -> No
     assert len(rows[0]) > 1
     assert "cases.db" not in "".join(said)
     assert CANARY not in "".join(said)
+
+
+def test_a_query_in_many_chunks(tmp_path: Path) -> None:
+    """Text, numbers, mixed cells, gaps and empty rows come out the same wherever the driver's chunks end."""
+    rows: list[tuple[Any, ...]] = []
+    for number in range(2500):
+        name = None if number % 7 == 0 else "" if number % 11 == 0 else f"Jones{number}"
+        mixed = (number, 2.0, "x", None)[number % 4]
+        rows.append((None, "", None, None) if number % 500 == 499 else (number, name, mixed, 1.5))
+    path = tmp_path / "cases.db"
+    with closing(sqlite3.connect(path)) as connection:
+        connection.execute("CREATE TABLE t (ref, surname, address, lead_contact)")
+        connection.executemany("INSERT INTO t VALUES (?, ?, ?, ?)", rows)
+        connection.commit()
+    gathered = gc.isenabled()
+    extract = read(Query(sql="SELECT * FROM t", connection=f"sqlite:///{path}"))
+    assert gc.isenabled() == gathered
+    kept = [row for row in rows if any(cell not in {None, ""} for cell in row)]
+    assert extract.rows == len(kept) == 2495
+    assert list(zip(*columns(extract).values(), strict=True)) == [
+        tuple(cell_text(cell) for cell in row) for row in kept
+    ]
+
+
+def test_a_cell_that_is_no_text_is_found_in_a_later_chunk(tmp_path: Path) -> None:
+    """The row of a cell that cannot be read is numbered from the first row of all."""
+    path = tmp_path / "cases.db"
+    with closing(sqlite3.connect(path)) as connection:
+        connection.execute("CREATE TABLE t (ref, surname)")
+        cells = [(str(number), b"\xff" if number == 2345 else "x") for number in range(1, 3000)]
+        connection.executemany("INSERT INTO t VALUES (?, ?)", cells)
+        connection.commit()
+    with pytest.raises(ExtractError, match="column 2 of row 2345 "):
+        read(Query(sql="SELECT * FROM t", connection=f"sqlite:///{path}"))
+
+
+def test_rows_of_uneven_length() -> None:
+    """A row of a workbook that is too short ends in empty cells; what lies beyond the headers is not read."""
+    (batch,) = text_batches(["a", "b", "c"], [[["1"], ["2", "3", "4", "5"], []]], "x")
+    assert batch.to_pylist() == [{"a": "1", "b": None, "c": None}, {"a": "2", "b": "3", "c": "4"}]
