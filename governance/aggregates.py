@@ -29,7 +29,7 @@ RECORD_NAMES = frozenset({"ref", "subject", "person", "other_ref", "nhs_number",
 """Headers of tables about single people, where a number is not a count of people."""
 
 _TOTALS = frozenset({"total", "all", "sum"})
-RETURN_COUNTS = frozenset({"people", "rows", "household_rows"})
+RETURN_COUNTS = frozenset({"people", "rows", "household_rows", "rolling_rows"})
 """Counts that a return states of its own rows: its reader can count them, and rule O03 asks whether they are few."""
 
 RETURN_NUMBERS = frozenset({"window_months"})

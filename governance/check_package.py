@@ -17,6 +17,7 @@ from governance.check_moments import return_subject
 from governance.detect.hashes import NOT_PROBED
 from governance.detect.watch import PackageWatch
 from governance.exceptions import cover
+from governance.return_parts import part_subjects
 from governance.rules.base import Finding, Moment
 from governance.rules.linkage import LinkageSubject
 from governance.rules.package_subject import PackageSubject, Stated, expected_schemas, metadata_hits
@@ -25,6 +26,7 @@ from schemas.container import OpenedPackage, inspect_header, open_package, read_
 from schemas.errors import PackageError, TallystickError
 from schemas.header import PackageHeader
 from schemas.manifest import Manifest
+from schemas.payload import RETURN_PARTS
 from schemas.policies import ReplayGuard
 from schemas.tables import ARROW_STREAM, read_batches
 
@@ -124,21 +126,21 @@ def _facts(manifest: Manifest, watch: PackageWatch) -> dict[str, str]:
 
 def _read_tables(
     package: OpenedPackage, schemas: Mapping[str, pa.Schema], watch: PackageWatch
-) -> pa.Table | None:
-    """Pass every table through `watch`; return the rows of a return.
+) -> dict[str, pa.Table]:
+    """Pass every table through `watch`; return the tables of a return by part.
 
     Raises:
         SchemaMismatch, DecompressionBomb: A table is not well formed, or has other columns than its schema.
     """
     most = max([*package.manifest.counts.values(), 1])
-    kept = None
+    kept: dict[str, pa.Table] = {}
     for part in package.manifest.parts:
         if part.media_type != ARROW_STREAM:
             continue
         schema = schemas.get(part.name) or _own_schema(package, part.name)
         batches = watch.batches(part.name, read_batches(package, part.name, schema=schema, max_rows=most))
-        if package.manifest.kind == "return" and part.name == "contacts":
-            kept = pa.Table.from_batches(list(batches), schema=schema)
+        if package.manifest.kind == "return" and part.name in RETURN_PARTS:
+            kept[part.name] = pa.Table.from_batches(list(batches), schema=schema)
             continue
         for _ in batches:
             pass
@@ -158,7 +160,7 @@ def _own_schema(package: OpenedPackage, name: str) -> pa.Schema:
 
 
 def _against_agreement(
-    path: Path, manifest: Manifest, watch: PackageWatch, returned: pa.Table | None, context: Context
+    path: Path, manifest: Manifest, watch: PackageWatch, returned: Mapping[str, pa.Table], context: Context
 ) -> list[Finding]:
     assert context.agreement is not None  # noqa: S101 - the caller looked
     stated = Stated.of(manifest)
@@ -185,23 +187,29 @@ def _against_agreement(
 
 
 def _return_findings(
-    path: Path, manifest: Manifest, returned: pa.Table | None, context: Context
+    path: Path, manifest: Manifest, returned: Mapping[str, pa.Table], context: Context
 ) -> list[Finding]:
     agreement: Agreement | None = context.agreement
-    if returned is None or agreement is None:
+    if "contacts" not in returned or agreement is None:
         return []
+    as_of = date.fromisoformat(str(manifest.facts.get("as_of")))
     output = return_subject(
-        returned,
+        returned["contacts"],
         agreement,
         where=str(path),
         people=manifest.counts.get("people", 0),
-        as_of=date.fromisoformat(str(manifest.facts.get("as_of"))),
+        as_of=as_of,
         made=manifest.created_at.date(),
         today=context.today,
         requests=context.requests or (),
         tables=tables_of_return(manifest.counts, manifest.facts),
     )
-    found = findings_of(Family.OUTPUT, output, moment=Moment.OUTPUT, own=context.own)
+    further = part_subjects(returned, agreement, where=str(path), as_of=as_of, today=context.today)
+    found = [
+        finding
+        for subject in (output, *further)
+        for finding in findings_of(Family.OUTPUT, subject, moment=Moment.OUTPUT, own=context.own)
+    ]
     return cover(found, context.exceptions, party=agreement.unit_id, today=context.today)
 
 

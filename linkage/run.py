@@ -11,9 +11,11 @@ from pathlib import Path
 from typing import Any
 
 import duckdb
+import pyarrow as pa
 
 from governance.agreement import Agreement
-from governance.check_moments import RunJudge
+from governance.check_moments import RunJudge, judge_output
+from governance.return_parts import part_subjects
 from linkage.candidates import PassPairs, find_candidates
 from linkage.clusters import Clusters
 from linkage.database import connect
@@ -178,7 +180,7 @@ def _run(
             rolling=contact.rolling,
             households=contact.households,
             reidentification=reidentification,
-            told=_tell(con, folder, senders, contact.window, order),
+            told=_tell(con, folder, senders, contact, order),
         )
         result = _judged(con, result, order)
         write_results(con, folder, result, order.agreement, review)
@@ -259,7 +261,7 @@ def _tell(
     con: duckdb.DuckDBPyConnection,
     folder: Path,
     senders: Sequence[Sender],
-    window: MultiAgency,
+    contact: _Contact,
     order: _Order,
 ) -> dict[str, int]:
     """Write the returns; return agency -> people that it is told about."""
@@ -269,15 +271,31 @@ def _tell(
         folder / "returns",
         senders,
         agreement=order.agreement,
-        window=window,
+        window=contact.window,
+        rolling=contact.rolling,
         unit=order.unit,
         known=order.known,
         run_id=senders[0].manifest.run_id,
         created_at=order.created_at,
-        approve=lambda table, agency, people: order.judge.output(
-            table, agency, people=people, as_of=window.as_of
+        approve=lambda tables, agency, people: _judge_return(
+            tables, agency, people, contact.window.as_of, order
         ),
     )
+
+
+def _judge_return(
+    tables: Mapping[str, pa.Table], agency: str, people: int, as_of: date, order: _Order
+) -> None:
+    """Ask the rules on outputs about every table of a return.
+
+    Raises:
+        ComplianceBlocked: A rule stops it.
+    """
+    judge, agreement = order.judge, order.agreement
+    judge.output(tables["contacts"], agency, people=people, as_of=as_of)
+    where = f"return for {agency}"
+    for subject in part_subjects(tables, agreement, where=where, as_of=as_of, today=judge.today):
+        judge.findings += judge_output(subject, judge.exceptions, party=agreement.unit_id)
 
 
 def _judged(con: duckdb.DuckDBPyConnection, result: RunResult, order: _Order) -> RunResult:

@@ -37,15 +37,30 @@ RETURN_HOUSEHOLDS = pa.schema(
         pa.field("subject", pa.int32(), nullable=False),
         pa.field("household", pa.int32(), nullable=False),
         pa.field("agency", pa.string(), nullable=False),
-        pa.field("own", pa.bool_(), nullable=False),
         pa.field("people", pa.int32(), nullable=False),
         pa.field("contact_count", pa.int32()),
         pa.field("first_date", pa.date32()),
         pa.field("last_date", pa.date32()),
         pa.field("open_case", pa.bool_()),
+        pa.field("lead_sealed", pa.binary()),
+        pa.field("lead_agency", pa.string()),
     ]
 )
-"""One row for each of the receiver's subjects, home of theirs, and agency in contact with anybody of that home."""
+"""One row for each of the receiver's subjects, home of theirs, and other agency in contact with somebody else there."""
+
+RETURN_ROLLING = pa.schema(
+    [
+        pa.field("subject", pa.int32(), nullable=False),
+        pa.field("agencies", pa.int32(), nullable=False),
+        pa.field("first_date", pa.date32()),
+        pa.field("last_date", pa.date32()),
+        pa.field("whole", pa.bool_(), nullable=False),
+        pa.field("seen_from", pa.date32(), nullable=False),
+    ]
+)
+"""One row for each of the receiver's subjects whose person several agencies were in contact with in some window: how
+many in the worst one, its first and last day, whether every agency sent its contacts of all of it, and the first day
+of which every agency did."""
 
 RETURN = pa.schema(
     [
@@ -63,6 +78,12 @@ RETURN = pa.schema(
 )
 """One row for each of the receiver's subjects and each agency in contact with the same person."""
 
+RETURN_PARTS = {"contacts": RETURN, "households": RETURN_HOUSEHOLDS, "rolling": RETURN_ROLLING}
+"""Part of a return -> its schema; `contacts` is in every return, the others where the agreement has them."""
+
+RETURN_ROWS = {"contacts": "rows", "households": "household_rows", "rolling": "rolling_rows"}
+"""Part of a return -> the count of its rows in the manifest."""
+
 CROSSWALK = pa.schema(
     [pa.field("ref", pa.string(), nullable=False), pa.field("subject", pa.int32(), nullable=False)]
 )
@@ -71,7 +92,8 @@ CROSSWALK = pa.schema(
 ERASED = pa.schema(
     [pa.field("subject", pa.int32(), nullable=False), pa.field("about", pa.string(), nullable=False)]
 )
-"""One row for each subject to erase; in a notice, of the receiver's subjects and the agency not to be told of."""
+"""One row for each subject to erase (part `subjects`); in a notice, of the receiver's subjects and the agency not to be
+told of, as knowing the same person (part `subjects`) or somebody else at the same home (part `homes`)."""
 
 
 def token_type(name: str) -> pa.DataType:

@@ -16,19 +16,22 @@ from governance.audit.salts import subject_of_ref
 from governance.lifecycle.artefacts import Found, files_in, find_artefacts
 from governance.lifecycle.erasing import Plan, Step, only_changes, whole
 from governance.lifecycle.requests import REQUEST, Asked, write_asked
-from governance.lifecycle.rewriting import Rows, Told, reduce_return, rewrite_result
+from governance.lifecycle.rewriting import Rows, Told, reduce_parts, rewrite_result
 from schemas.canonical import JSON
 from schemas.container import open_package, write_package
 from schemas.errors import ErasureError
 from schemas.identity import PrivateIdentity, PublicIdentity
 from schemas.manifest import Manifest
-from schemas.payload import CROSSWALK, RETURN
+from schemas.payload import CROSSWALK, RETURN_PARTS, RETURN_ROWS
 from schemas.policies import Expectation
 from schemas.tables import ARROW_STREAM, arrow_stream, read_batches
 
 _TEXT = {".csv", ".tsv", ".txt", ".json", ".jsonl", ".md"}
 _CELLS = re.compile(r'[,;\t|"\s]+')
-_SCHEMAS = {"return": ("contacts", RETURN), "crosswalk": ("refs", CROSSWALK)}
+_SCHEMAS = {"return": RETURN_PARTS, "crosswalk": {"refs": CROSSWALK}}
+"""Kind of package -> its tables by part; one that is not there is not asked for."""
+
+_ROWS = {**RETURN_ROWS, "refs": "refs"}
 Sealing = tuple[str, str | None]
 """Run and seal id: what a subject's number belongs to."""
 
@@ -66,7 +69,7 @@ class AgencyErasure:
         """
         found = find_artefacts(self.places, identity=self.owner, known=self._known())
         crosswalks = {
-            _sealing(each.manifest): self._read(each)
+            _sealing(each.manifest): self._read(each)["refs"]
             for each in found
             if each.manifest is not None and each.manifest.kind == "crosswalk"
         }
@@ -131,7 +134,7 @@ class AgencyErasure:
     def _require_crosswalks(self, crosswalks: Mapping[Sealing, pa.Table]) -> None:
         """Refuse a notice whose row numbers nobody here can turn into references: opened results would be missed."""
         for asked in self.notices:
-            if asked.rows and (asked.run, asked.seal_id) not in crosswalks:
+            if (asked.rows or asked.homes) and (asked.run, asked.seal_id) not in crosswalks:
                 raise ErasureError(
                     f"the crosswalk of run {asked.run} is not in these folders, so nobody can tell whom the notice is "
                     "about.",
@@ -172,16 +175,21 @@ class AgencyErasure:
 
     def _told_by_ref(self, crosswalks: Mapping[Sealing, pa.Table], refs: frozenset[str]) -> Told:
         about: dict[str, frozenset[str]] = {}
+        homes: dict[str, frozenset[str]] = {}
         for asked in self.notices:
-            for sealing, table in crosswalks.items():
-                if sealing == (asked.run, asked.seal_id):
-                    wanted: dict[int, set[str]] = {}
-                    for number, agency in asked.rows:
-                        wanted.setdefault(number, set()).add(agency)
-                    for row in table.to_pylist():
-                        if row["subject"] in wanted:
-                            about[row["ref"]] = about.get(row["ref"], frozenset()) | wanted[row["subject"]]
-        return Told(whose=refs, about=about, agencies=self._left(), minimum=self.agreement.minimum_agencies)
+            walk = crosswalks.get((asked.run, asked.seal_id))
+            for found, rows in ((about, asked.rows), (homes, asked.homes)):
+                wanted = _by_subject(rows)
+                for row in () if walk is None else walk.to_pylist():
+                    if row["subject"] in wanted:
+                        found[row["ref"]] = found.get(row["ref"], frozenset()) | wanted[row["subject"]]
+        return Told(
+            whose=refs,
+            about=about,
+            homes=homes,
+            agencies=self._left(),
+            minimum=self.agreement.minimum_agencies,
+        )
 
     def _left(self) -> frozenset[str]:
         return self.agencies.union(*(asked.agencies for asked in self.notices))
@@ -208,9 +216,7 @@ class AgencyErasure:
         )
         rows = Rows(before=table.num_rows, after=kept.num_rows)
         left = len(set(kept.column("subject").to_pylist()))
-        return _step(
-            found, rows, partial(self._rewrite, found, kept, {"refs": kept.num_rows, "subjects": left})
-        )
+        return _step(found, rows, partial(self._rewrite, found, {"refs": kept}, {"subjects": left}))
 
     def _return_steps(self, found: Found, crosswalks: Mapping[Sealing, pa.Table]) -> list[Step]:
         assert found.manifest is not None  # noqa: S101 - the caller looked
@@ -221,26 +227,22 @@ class AgencyErasure:
                 where=str(found.path),
                 remedy="Name the folder with the crosswalk too, or delete the return.",
             )
-        about: dict[int, frozenset[str]] = {}
-        for asked in self.notices:
-            if sealing == (asked.run, asked.seal_id):
-                for number, agency in asked.rows:
-                    about[number] = about.get(number, frozenset()) | {agency}
+        here = [asked for asked in self.notices if sealing == (asked.run, asked.seal_id)]
         told = Told(
             whose=self.numbers.get(sealing, frozenset()),
-            about=about,
+            about=_by_subject(row for asked in here for row in asked.rows),
+            homes=_by_subject(row for asked in here for row in asked.homes),
             agencies=self._left(),
             minimum=self.agreement.minimum_agencies,
         )
-        table = self._read(found)
-        kept = reduce_return(table, told)
-        people = len(set(kept.column("person").to_pylist()))
-        rows = Rows(before=table.num_rows, after=kept.num_rows)
-        act = partial(self._rewrite, found, kept, {"people": people, "rows": kept.num_rows})
-        return [_step(found, rows, act)]
+        parts = self._read(found)
+        kept = reduce_parts(parts, told)
+        people = len(set(kept["contacts"].column("person").to_pylist()))
+        rows = Rows(before=_rows(parts), after=_rows(kept))
+        return [_step(found, rows, partial(self._rewrite, found, kept, {"people": people}))]
 
-    def _read(self, found: Found) -> pa.Table:
-        part, schema = _SCHEMAS[found.kind]
+    def _read(self, found: Found) -> dict[str, pa.Table]:
+        """Return the tables of a crosswalk or a return by part."""
         expect = Expectation(agreement_digest=self.agreement.digest)
         with open_package(
             found.path,
@@ -248,15 +250,20 @@ class AgencyErasure:
             known_senders=self._known(),
             expect=expect,
         ) as package:
-            rows = package.manifest.count("refs" if found.kind == "crosswalk" else "rows")
-            batches = read_batches(package, part, schema=schema, max_rows=rows)
-            return pa.Table.from_batches(batches, schema=schema)
+            held = {part.name for part in package.manifest.parts}
+            return {
+                part: pa.Table.from_batches(
+                    read_batches(package, part, schema=schema, max_rows=package.manifest.count(_ROWS[part])),
+                    schema=schema,
+                )
+                for part, schema in _SCHEMAS[found.kind].items()
+                if part in held
+            }
 
-    def _rewrite(self, found: Found, table: pa.Table, counts: Mapping[str, int]) -> None:
+    def _rewrite(self, found: Found, parts: Mapping[str, pa.Table], counts: Mapping[str, int]) -> None:
         """Write what is left as a package of the agency to itself: nobody else's signature fits it any more."""
         manifest = found.manifest
         assert manifest is not None  # noqa: S101 - the caller looked
-        part, schema = _SCHEMAS[found.kind]
         first = manifest.facts.get("erased_from", manifest.package_id)
         write_package(
             found.path,
@@ -267,9 +274,12 @@ class AgencyErasure:
             run_id=manifest.run_id,
             purpose=manifest.purpose,
             created_at=manifest.created_at,  # its retention runs from the first making
-            counts=counts,
+            counts={**counts, **{_ROWS[part]: table.num_rows for part, table in parts.items()}},
             facts={**manifest.facts, "erased_from": first},
-            parts=[(part, ARROW_STREAM, arrow_stream(schema, iter(table.to_batches())))],
+            parts=[
+                (part, ARROW_STREAM, arrow_stream(table.schema, iter(table.to_batches())))
+                for part, table in parts.items()
+            ],
         )
 
     def _elsewhere(self, found: Sequence[Found], refs: frozenset[str]) -> list[str]:
@@ -289,6 +299,18 @@ def _step(found: Found, rows: Rows, act: Callable[[], object]) -> Step:
 def _sealing(manifest: Manifest) -> Sealing:
     seal_id = manifest.facts.get("seal_id")
     return manifest.run_id, seal_id if isinstance(seal_id, str) else None
+
+
+def _rows(parts: Mapping[str, pa.Table]) -> int:
+    return sum(table.num_rows for table in parts.values())
+
+
+def _by_subject(rows: Iterable[tuple[int, str]]) -> dict[int, frozenset[str]]:
+    """Return subject -> the agencies that a notice names for it."""
+    found: dict[int, frozenset[str]] = {}
+    for number, agency in rows:
+        found[number] = found.get(number, frozenset()) | {agency}
+    return found
 
 
 def _numbers(table: pa.Table, refs: frozenset[str]) -> frozenset[int]:

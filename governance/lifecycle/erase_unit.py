@@ -33,6 +33,8 @@ class UnitErasure:
         requests: Verified requests of agencies.
         agencies: Agencies that go whole.
         notices: (agency, run) -> rows of the notice to it; filled by `plan`.
+        home_notices: (agency, run) -> rows of it about homes; likewise.
+        seal_ids: (agency, run) -> the sealing that numbered them.
     """
 
     places: Sequence[Path]
@@ -41,6 +43,7 @@ class UnitErasure:
     requests: Sequence[Asked] = ()
     agencies: frozenset[str] = frozenset()
     notices: dict[tuple[str, str], set[tuple[int, str]]] = field(default_factory=dict)
+    home_notices: dict[tuple[str, str], set[tuple[int, str]]] = field(default_factory=dict)
     seal_ids: dict[tuple[str, str], str | None] = field(default_factory=dict)
 
     def plan(self) -> Plan:
@@ -75,7 +78,8 @@ class UnitErasure:
         folder.mkdir(parents=True, exist_ok=True)
         known = self.agreement.identities
         sent: list[dict[str, JSON]] = []
-        for (agency, run), rows in sorted(self.notices.items()):
+        for agency, run in sorted(self.notices.keys() | self.home_notices.keys()):
+            rows, homes = (held.get((agency, run), set()) for held in (self.notices, self.home_notices))
             if agency in known:
                 package = write_asked(
                     folder / f"notice-{run}-{agency}.tally",
@@ -86,10 +90,11 @@ class UnitErasure:
                     run=run,
                     seal_id=self.seal_ids.get((agency, run)),
                     rows=rows,
+                    homes=homes,
                     agencies=self.agencies,
                     now=now,
                 )
-                sent.append({"to": agency, "run": run, "package": package, "rows": len(rows)})
+                sent.append({"to": agency, "run": run, "package": package, "rows": len(rows) + len(homes)})
         return sent
 
     def _scope(self) -> dict[str, JSON]:
@@ -137,8 +142,8 @@ class UnitErasure:
         numbers = self._numbers(summary)
         if not numbers and not self.agencies:
             return []
-        told = self._told(run.path, numbers)
-        self._note_notices(summary, told)
+        told, homes = self._told(run.path, numbers), self._told_homes(run.path, numbers)
+        self._note_notices(summary, told, homes)
         subjects = Subjects(
             numbers=numbers,
             agencies=self.agencies,
@@ -154,7 +159,7 @@ class UnitErasure:
             )
             for table in sorted(run.path.glob("*.parquet"))
         ]
-        holders = None if told is None else {agency for agency, _, _ in told}
+        holders = None if told is None else {agency for agency, _, _ in (*told, *homes)}
         for each in found:
             if (
                 each.kind == "return"
@@ -184,17 +189,35 @@ class UnitErasure:
             or not self.agencies.isdisjoint((row["agency"], row["about"]))
         ]
 
-    def _note_notices(self, summary: Mapping[str, Any], told: Sequence[tuple[str, int, str]] | None) -> None:
+    def _told_homes(self, run: Path, numbers: Mapping[str, frozenset[int]]) -> list[tuple[str, int, str]]:
+        """Return (agency, subject, about) of the rows of `told_homes.parquet` that are about what is erased."""
+        if not (run / "told_homes.parquet").exists():
+            return []
+        return [
+            (row["agency"], row["subject"], row["about"])
+            for row in pq.read_table(run / "told_homes.parquet").to_pylist()
+            if row["about_subject"] in numbers.get(row["about"], ())
+            or row["subject"] in numbers.get(row["agency"], ())
+            or not self.agencies.isdisjoint((row["agency"], row["about"]))
+        ]
+
+    def _note_notices(
+        self,
+        summary: Mapping[str, Any],
+        told: Sequence[tuple[str, int, str]] | None,
+        homes: Sequence[tuple[str, int, str]],
+    ) -> None:
         run = str(summary["run"])
         if self.agencies:
             for agency in set(summary["senders"]) - self.agencies:
                 self.notices.setdefault((agency, ALL_RUNS), set())
             return
         erased = {asked.sender for asked in self.requests}
-        for agency, number, about in told or ():
-            if about in erased and agency != about:
-                self.notices.setdefault((agency, run), set()).add((number, about))
-                self.seal_ids[agency, run] = summary["senders"].get(agency, {}).get("seal_id")
+        for held, rows in ((self.notices, told or ()), (self.home_notices, homes)):
+            for agency, number, about in rows:
+                if about in erased and agency != about:
+                    held.setdefault((agency, run), set()).add((number, about))
+                    self.seal_ids[agency, run] = summary["senders"].get(agency, {}).get("seal_id")
 
     def _package_steps(self, found: Sequence[Found]) -> list[Step]:
         """A package carries its sender's signature over all of it, so it goes whole."""

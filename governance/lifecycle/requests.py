@@ -15,7 +15,7 @@ from pathlib import Path
 import pyarrow as pa
 
 from governance.agreement import Agreement
-from schemas.container import open_package, write_package
+from schemas.container import OpenedPackage, open_package, write_package
 from schemas.errors import ErasureError, WrongKind
 from schemas.identity import PrivateIdentity, PublicIdentity
 from schemas.payload import ERASED
@@ -37,6 +37,7 @@ class Asked:
         run: Run that the numbers belong to, or `all`.
         seal_id: The sealing that numbered them.
         rows: (subject, about): number of the subject, and in a notice the agency not to be told of (else empty).
+        homes: (subject, about), in a notice: the agency not to be told of as knowing somebody else at its home.
         agencies: Agencies that left, in a notice.
         package_id: Digest of what was signed.
     """
@@ -46,6 +47,7 @@ class Asked:
     run: str
     seal_id: str | None
     rows: frozenset[tuple[int, str]]
+    homes: frozenset[tuple[int, str]]
     agencies: frozenset[str]
     package_id: str
 
@@ -62,16 +64,14 @@ def write_asked(
     rows: Iterable[tuple[int, str]],
     now: datetime,
     agencies: Iterable[str] = (),
+    homes: Iterable[tuple[int, str]] = (),
 ) -> str:
     """Write a request or notice; return the digest of what was signed.
 
     Raises:
         OutputError: The file cannot be written.
     """
-    listed = sorted(set(rows))
-    table = pa.table(
-        {"subject": [n for n, _ in listed], "about": [about for _, about in listed]}, schema=ERASED
-    )
+    tables = {"subjects": _erased(rows), "homes": _erased(homes)}
     manifest = write_package(
         path,
         kind=kind,
@@ -81,11 +81,26 @@ def write_asked(
         run_id=run,
         purpose=agreement.purpose,
         created_at=now,
-        counts={"rows": len(listed)},
+        counts={"rows": tables["subjects"].num_rows, "homes": tables["homes"].num_rows},
         facts={"seal_id": seal_id, "agencies": sorted(agencies)},
-        parts=[("subjects", ARROW_STREAM, arrow_stream(ERASED, iter(table.to_batches())))],
+        parts=[
+            (part, ARROW_STREAM, arrow_stream(ERASED, iter(table.to_batches())))
+            for part, table in tables.items()
+        ],
     )
     return manifest.package_id
+
+
+def _erased(rows: Iterable[tuple[int, str]]) -> pa.Table:
+    listed = sorted(set(rows))
+    return pa.table(
+        {"subject": [n for n, _ in listed], "about": [about for _, about in listed]}, schema=ERASED
+    )
+
+
+def _rows(package: OpenedPackage, part: str, count: str) -> frozenset[tuple[int, str]]:
+    batches = read_batches(package, part, schema=ERASED, max_rows=package.manifest.count(count))
+    return frozenset((row["subject"], row["about"]) for batch in batches for row in batch.to_pylist())
 
 
 def read_asked(
@@ -102,11 +117,10 @@ def read_asked(
         manifest = package.manifest
         if manifest.kind not in {REQUEST, NOTICE}:
             raise WrongKind("this package is no request for erasure.", where=str(path))
-        batches = read_batches(package, "subjects", schema=ERASED, max_rows=manifest.count("rows"))
-        rows = frozenset((row["subject"], row["about"]) for batch in batches for row in batch.to_pylist())
+        rows, homes = _rows(package, "subjects", "rows"), _rows(package, "homes", "homes")
     from_unit = manifest.sender == agreement.unit_id
     if from_unit != (manifest.kind == NOTICE) or (
-        manifest.kind == REQUEST and any(about for _, about in rows)
+        manifest.kind == REQUEST and (homes or any(about for _, about in rows))
     ):
         raise ErasureError(
             "agencies request the erasure of their own subjects, and the linkage unit gives notice of it.",
@@ -119,6 +133,7 @@ def read_asked(
         run=manifest.run_id,
         seal_id=seal_id if isinstance(seal_id, str) else None,
         rows=rows,
+        homes=homes,
         agencies=frozenset(str(each) for each in agencies) if isinstance(agencies, list) else frozenset(),
         package_id=manifest.package_id,
     )

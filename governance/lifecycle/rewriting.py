@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import io
 from collections.abc import Callable, Collection, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -15,8 +15,14 @@ import pyarrow.parquet as pq
 
 from schemas.atomic import atomic_file
 from schemas.errors import ErasureError
+from schemas.results import BUSIEST, SAME_HOME, THIS_PERSON, WHO
 
-_PAIRS = (("agency", "subject"), ("agency_l", "subject_l"), ("agency_r", "subject_r"))
+_PAIRS = (
+    ("agency", "subject"),
+    ("agency_l", "subject_l"),
+    ("agency_r", "subject_r"),
+    ("about", "about_subject"),
+)
 _LABELS = ("record_a", "record_b")
 _UNDERSTOOD = {name for pair in _PAIRS for name in pair} | {*_LABELS, "about"}
 
@@ -104,7 +110,7 @@ def _about(batch: pa.RecordBatch, subjects: Subjects) -> pa.Array:
                 found,
                 _one_of(pc.replace_substring_regex(batch.column(label), ":[0-9]+$", ""), subjects.agencies),
             )
-    if "about" in names:
+    if "about" in names and "about_subject" not in names:
         found = pc.or_(found, _one_of(batch.column("about"), subjects.agencies))
         rows = zip(*(batch.column(name).to_pylist() for name in ("agency", "subject", "about")), strict=True)
         found = pc.or_(found, pa.array([row in subjects.told for row in rows], pa.bool_()))
@@ -122,18 +128,28 @@ class Told:
     Attributes:
         whose: Keys (local references, or subject numbers) whose every row goes.
         about: Key -> agencies of whom it is no longer told.
+        homes: Key -> agencies of whom it is no longer told that they know somebody else at the same home.
         agencies: Agencies of whom nobody is told any more.
         minimum: A person known to fewer agencies than this, the receiver included, is not told of at all.
     """
 
     whose: frozenset[Any] = frozenset()
     about: Mapping[Any, frozenset[str]]
+    homes: Mapping[Any, frozenset[str]] = field(default_factory=dict)
     agencies: frozenset[str] = frozenset()
     minimum: int = 2
 
     def drops(self, key: Any, agency: str) -> bool:
         """Whether the row of `key` about `agency` goes."""
         return key in self.whose or agency in self.agencies or agency in self.about.get(key, ())
+
+    def drops_home(self, key: Any, agency: str) -> bool:
+        """Whether the row of `key` goes that tells of somebody else at its home, known to `agency`."""
+        return key in self.whose or agency in self.agencies or agency in self.homes.get(key, ())
+
+    def drops_window(self, key: Any) -> bool:
+        """Whether the worst window of `key` goes: its row names no agency, so any that goes takes it along."""
+        return key in self.whose or bool(self.agencies) or bool(self.about.get(key))
 
 
 def rewrite_result(path: Path, told: Told, *, act: bool) -> Rows:
@@ -151,21 +167,22 @@ def rewrite_result(path: Path, told: Told, *, act: bool) -> Rows:
             where=str(path),
             remedy="Delete it, and open the return again.",
         ) from None
-    ref, agency, agencies = (head.cells.index(name) for name in ("ref", "agency", "agencies"))
-    left: dict[str, set[str]] = {}
-    for row in rows:
-        if not told.drops(row.cells[ref], row.cells[agency]):
-            left.setdefault(row.cells[ref], set()).add(row.cells[agency])
+    held = [_held(head.cells, row.cells, told) for row in rows]
+    left: dict[tuple[str, ...], set[str]] = {}
+    for entry in held:
+        if not entry.gone:
+            left.setdefault(entry.group, set()).add(entry.agency)
     kept = [
-        row
-        for row in rows
-        if not told.drops(row.cells[ref], row.cells[agency]) and len(left[row.cells[ref]]) + 1 >= told.minimum
+        (row, len(left[entry.group]) + 1 if entry.agency else None)
+        for row, entry in zip(rows, held, strict=True)
+        if not entry.gone and (not entry.agency or len(left[entry.group]) + 1 >= told.minimum)
     ]
     if act:
         with atomic_file(path, private=True) as stream:
             stream.write(head.raw)
-            for row in kept:
-                stream.write(_with_count(row, agencies, len(left[row.cells[ref]]) + 1))
+            at = head.cells.index("agencies")
+            for row, count in kept:
+                stream.write(row.raw if count is None else _with_count(row, at, count))
     return Rows(before=len(rows), after=len(kept))
 
 
@@ -173,6 +190,25 @@ def rewrite_result(path: Path, told: Told, *, act: bool) -> Rows:
 class _Row:
     raw: bytes
     cells: list[str]
+
+
+@dataclass(frozen=True, slots=True)
+class _Held:
+    """What a row of a result says: the rows of its `group` count agencies together; a worst window names none."""
+
+    group: tuple[str, ...]
+    agency: str
+    gone: bool
+
+
+def _held(head: list[str], cells: list[str], told: Told) -> _Held:
+    named = dict(zip(head, cells, strict=True))
+    ref, agency, who = named["ref"], named["agency"], named.get(WHO, THIS_PERSON)
+    if who == BUSIEST:
+        return _Held((ref, who), "", told.drops_window(ref))
+    if who == SAME_HOME:
+        return _Held((ref, who, named.get("home", "")), agency, told.drops_home(ref, agency))
+    return _Held((ref, THIS_PERSON), agency, told.drops(ref, agency))
 
 
 def _read_result(path: Path) -> tuple[_Row, list[_Row]]:
@@ -229,6 +265,35 @@ def reduce_return(table: pa.Table, told: Told) -> pa.Table:
             pa.bool_(),
         )
     )
+
+
+def reduce_homes(table: pa.Table, told: Told) -> pa.Table:
+    """Return what is left of the homes of a return (schema `schemas.payload.RETURN_HOUSEHOLDS`).
+
+    A home of which fewer agencies than agreed are left, the receiver included, goes whole.
+    """
+    subject, home, agency = (table.column(name).to_pylist() for name in ("subject", "household", "agency"))
+    gone = [told.drops_home(number, name) for number, name in zip(subject, agency, strict=True)]
+    left: dict[tuple[int, int], int] = {}
+    for number, place, out in zip(subject, home, gone, strict=True):
+        left[number, place] = left.get((number, place), 0) + (not out)
+    kept = [
+        not out and left[number, place] + 1 >= told.minimum
+        for number, place, out in zip(subject, home, gone, strict=True)
+    ]
+    return table.filter(pa.array(kept, pa.bool_()))
+
+
+def reduce_rolling(table: pa.Table, told: Told) -> pa.Table:
+    """Return what is left of the worst windows of a return (schema `schemas.payload.RETURN_ROLLING`)."""
+    kept = [not told.drops_window(number) for number in table.column("subject").to_pylist()]
+    return table.filter(pa.array(kept, pa.bool_()))
+
+
+def reduce_parts(parts: Mapping[str, pa.Table], told: Told) -> dict[str, pa.Table]:
+    """Return what is left of a return, part by part."""
+    reduce = {"contacts": reduce_return, "households": reduce_homes, "rolling": reduce_rolling}
+    return {part: reduce[part](table, told) for part, table in parts.items()}
 
 
 def counted(keep: Callable[[Any], bool], values: Collection[Any]) -> Rows:

@@ -23,6 +23,7 @@ from schemas.payload import (
     LEADS,
     RETURN,
     RETURN_HOUSEHOLDS,
+    RETURN_ROLLING,
     VERSIONS,
     pass_part,
     pass_schema,
@@ -98,13 +99,14 @@ class PackageSubject:
 
 def expected_schemas(agreement: Agreement, kind: str = "sealed") -> Mapping[str, pa.Schema]:
     """Return the tables that a package of `kind` has under the agreement, and the columns of each."""
-    return _schemas(agreement.passes, agreement.households, kind)
+    return _schemas(agreement.passes, agreement.households, agreement.rolling, kind)
 
 
 @cache
-def _schemas(passes: tuple[Pass, ...], households: bool, kind: str) -> Mapping[str, pa.Schema]:
+def _schemas(passes: tuple[Pass, ...], households: bool, rolling: bool, kind: str) -> Mapping[str, pa.Schema]:
     if kind == "return":
-        return {"contacts": RETURN, **({"households": RETURN_HOUSEHOLDS} if households else {})}
+        more = {"households": RETURN_HOUSEHOLDS} if households else {}
+        return {"contacts": RETURN, **more, **({"rolling": RETURN_ROLLING} if rolling else {})}
     tokens = {pass_part(index): pass_schema(blocking) for index, blocking in enumerate(passes)}
     homes = {"homes": HOMES} if households else {}
     return {"versions": VERSIONS, **tokens, **homes, "apart": APART, "contacts": CONTACTS, "leads": LEADS}

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
@@ -12,6 +14,9 @@ from governance.commands.check import exception_option
 from governance.commands.requests import requests_option
 from hashing.commands.options import agency_options, query_options, rejects_option, show_profile, source_of
 from schemas.terminal import DAY, FILE, announcing, emit, json_option, out_option, passphrase
+
+if TYPE_CHECKING:
+    from hashing.opening import Opened
 
 
 def _counts(excluded: tuple[str, ...]) -> dict[str, int] | None:
@@ -138,6 +143,25 @@ def seal(
         click.echo(f"\nSend {out} to the linkage unit. Keep {crosswalk}: you need it to open the return.")
 
 
+def _further_lines(opened: Opened) -> list[str]:
+    """Say what else the agreement lets a return tell, and which rows of the result it is."""
+    from schemas.results import BUSIEST, SAME_HOME
+
+    further, lines = opened.further, []
+    if further.at_home is not None:
+        lines.append(
+            f"{further.at_home:,} of your people share a home with somebody else whom other agencies were in contact "
+            f'with (rows "{SAME_HOME}").'
+        )
+    if further.busiest is not None:
+        lines.append(
+            f"{further.busiest:,} of your people were in contact with several agencies within some {opened.months} "
+            f'months (rows "{BUSIEST}"). For {further.cut:,} of them these began before the contacts that agencies '
+            "sent: more may have happened."
+        )
+    return lines
+
+
 @click.command("open")
 @click.argument("package", type=FILE)
 @click.option("--extract", type=FILE, help="Your extract, to show your own names.")
@@ -198,6 +222,7 @@ def open_command(
             {
                 "people": opened.people,
                 "rows": opened.table.num_rows,
+                **asdict(opened.further),
                 "as_of": opened.as_of,
                 "run": opened.run_id,
                 "compliance": [finding_dict(found) for found in opened.findings],
@@ -208,4 +233,5 @@ def open_command(
             f"{opened.people:,} of your people were in contact with several agencies in the {opened.months} months "
             f"up to {opened.as_of}. Who, with whom and whom to ring: {out}"
         )
+        click.echo("".join(f"{line}\n" for line in _further_lines(opened)), nl=False)
         click.echo("\n".join(remarks(opened.findings)), nl=bool(opened.findings))

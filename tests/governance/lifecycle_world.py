@@ -14,7 +14,7 @@ import pyarrow.parquet as pq
 
 from governance.agreement import Agreement, load_agreement
 from governance.draft import agreement_yaml, draft_agreement
-from hashing.opening import RESULT_COLUMNS
+from hashing.results import RESULT_COLUMNS
 from schemas.container import open_package, write_package
 from schemas.identity import PrivateIdentity, save_identity
 from schemas.payload import CROSSWALK, RETURN

@@ -38,7 +38,7 @@ from governance.lifecycle.artefacts import RESULT_COLUMNS
 from governance.lifecycle.request_register import RequestRegister
 from governance.lifecycle.requests import REQUEST, read_asked, write_asked
 from governance.lifecycle.rewriting import Subjects, Told, reduce_return, rewrite_parquet, rewrite_result
-from hashing import opening
+from hashing import opening, results
 from schemas.errors import ErasureError
 from schemas.payload import RETURN
 from tests.conftest import run
@@ -214,7 +214,7 @@ def test_a_return_after_an_erasure_is_opened_and_says_so(county: County) -> None
     path = county.home("police") / "june-return.tally"
     refs = pa.array([ref_of("police", person) for person in PEOPLE])
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(opening, "_leads", lambda table, *_: [None] * table.num_rows)
+        patch.setattr(results.Leads, "of", lambda _leads, table: [None] * table.num_rows)
         opened = opening.open_return(
             path,
             crosswalk=county.home("police") / "june.crosswalk",
@@ -429,7 +429,7 @@ def test_the_call_has_to_say_one_thing(county: County) -> None:
 
 def test_results_are_known_by_the_columns_that_open_writes() -> None:
     """The columns by which a result is known are among those that `tallystick open` writes."""
-    assert set(opening.RESULT_COLUMNS) >= RESULT_COLUMNS
+    assert set(results.RESULT_COLUMNS) >= RESULT_COLUMNS
 
 
 def test_unknown_tables_stop_an_erasure(tmp_path: Path) -> None:

@@ -14,7 +14,8 @@ from sealing_builders import LIMITS, extract_of, person, subjects_of
 from governance.agreement import Agreement, parse_agreement
 from governance.draft import draft_agreement
 from hashing.keys import RunKeys
-from hashing.opening import RESULT_COLUMNS, open_return
+from hashing.opening import open_return
+from hashing.results import RESULT_COLUMNS
 from hashing.package import (
     CROSSWALK,
     in_window,

@@ -214,3 +214,55 @@ def households(
         if agencies:
             known[home] = (len(people), len(agencies))
     return found, known
+
+
+Inside = Mapping[tuple[int, str], tuple[int, date, date, bool | None, int | None]]
+"""What `window` found: (person, agency) -> contacts, first day, last day, open case, lead."""
+
+
+def homes_told(
+    agency: str,
+    homes: Iterable[tuple[int, int]],
+    agency_of: Mapping[int, str],
+    person_of: Mapping[int, int],
+    inside: Inside,
+    *,
+    largest: int,
+    minimum: int,
+) -> dict[tuple[int, int, str], tuple[tuple[int, int, date, date, bool | None, int | None], frozenset[int]]]:
+    """Return what `agency` is told of homes: (own subject, home, other agency) -> figures, and that agency's subjects.
+
+    The figures are (people, contacts, first day, last day, open case, lead) of everybody else at the home.
+    """
+    members: dict[int, set[int]] = {}
+    for subject, home in homes:
+        members.setdefault(home, set()).add(person_of[subject])
+    found = {}
+    for subject, owner in agency_of.items():
+        person = person_of[subject]
+        if owner != agency or (person, agency) not in inside:
+            continue
+        for home, people in members.items():
+            if person not in people or len(people) > largest:
+                continue
+            others = sorted({name for one, name in inside if one in people - {person} and name != agency})
+            if len(others) + 1 < minimum:
+                continue
+            for other in others:
+                known = [one for one in people - {person} if (one, other) in inside]
+                rows = [inside[one, other] for one in known]
+                flags = [row[3] for row in rows if row[3] is not None]
+                leads = [(row[2], row[4]) for row in rows if row[4] is not None]
+                figures = (
+                    len(rows),
+                    sum(row[0] for row in rows),
+                    min(row[1] for row in rows),
+                    max(row[2] for row in rows),
+                    any(flags) if flags else None,
+                    max(leads)[1] if leads else None,
+                )
+                subjects = frozenset(
+                    each for each, name in agency_of.items() if name == other and person_of[each] in known
+                )
+                found[subject, home, other] = (figures, subjects)
+    return found

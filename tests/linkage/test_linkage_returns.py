@@ -14,7 +14,8 @@ from linkage_oracle import Contact, window
 from linkage_world import AGENCIES, NOW, UNIT, Unit, World
 
 from hashing.subjects import NO_DAY
-from linkage.returns import return_table, write_returns
+from linkage.returns import write_returns
+from linkage.returns_tables import return_table
 from schemas.container import open_package
 from schemas.errors import LinkageError, WrongRecipient
 from schemas.payload import RETURN
@@ -191,6 +192,7 @@ def written(unit: Unit, world: World, tmp_path_factory: pytest.TempPathFactory) 
         unit.senders,
         agreement=world.agreement,
         window=unit.window,
+        rolling=None,
         unit=world.unit,
         known=world.public,
         run_id=world.run_id,
@@ -240,6 +242,7 @@ def test_unknown_receiving_key(unit: Unit, world: World, tmp_path: Path) -> None
             unit.senders,
             agreement=world.agreement,
             window=unit.window,
+            rolling=None,
             unit=world.unit,
             known=known,
             run_id=world.run_id,
