@@ -34,6 +34,28 @@ _EXPECTED = {
     "maxLength": "the text is too long",
     "uniqueItems": "the list repeats an entry",
 }
+_TYPES = {
+    "string": "text, in quotes",
+    "integer": "a whole number, without quotes",
+    "number": "a number, without quotes",
+    "boolean": "true or false, without quotes",
+    "array": "a list",
+    "object": "entries of the form `name: value`",
+}
+"""Type in the schema -> what a person has to write."""
+
+FORMS = {
+    r"^\d+\.\d+\.\d+$": 'three numbers, in quotes, like "1.0.0"',
+    r"^[a-z0-9-]+$": "small letters, digits and hyphens",
+    r"^([A-Z]\d{2}|x-[a-z0-9-]{1,40})$": "the id of a rule, like P12",
+    r"^[a-z0-9][a-z0-9_-]{0,62}$": "small letters, digits, - and _ without spaces, like linkage-unit",
+    r"^\d{4}-(0[1-9]|1[0-2])-(0[1-9]|[12]\d|3[01])$": "a day as year, month, day, like 2026-11-22",
+    r'^(https?://[^\s<>"]+|TODO.*)$': "an address that begins with https://",
+    r"^sch[18]-para-[0-9]{1,2}[a-z]?$": "schedule and paragraph, like sch1-para-18",
+    "date": "a day that there is in the calendar, like 2026-11-22",
+}
+"""Pattern or format in the schema -> the same in words."""
+
 _BOUNDS = {"minimum", "maximum", "exclusiveMinimum"}
 
 
@@ -91,6 +113,11 @@ def _faults(error: ValidationError) -> Iterator[Fault]:
         detail = f": the bound is {error.validator_value}"
     elif error.validator == "enum":
         detail = f": {', '.join(map(str, error.validator_value))}"
+    elif error.validator == "type":
+        kinds = [error.validator_value] if isinstance(error.validator_value, str) else error.validator_value
+        detail = f": write {' or '.join(_TYPES[kind] for kind in kinds if kind in _TYPES)}"
+    elif error.validator_value in FORMS:
+        detail = f": write {FORMS[error.validator_value]}"
     what = _EXPECTED.get(str(error.validator), f"the rule “{error.validator}” is broken")
     yield Fault(path=path, message=f"{what}{detail}.")
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date
 from enum import Enum
 from typing import Any
@@ -77,6 +77,14 @@ class Section:
     title: str
     status: Status
     findings: tuple[Finding, ...]
+
+    @property
+    def groups(self) -> tuple[tuple[Finding, ...], ...]:
+        """The findings, those together that differ only in place, sentence and evidence: one rule, one thing to do."""
+        found: dict[Finding, list[Finding]] = {}
+        for each in self.findings:
+            found.setdefault(replace(each, where="", sentence="", evidence=""), []).append(each)
+        return tuple(map(tuple, found.values()))
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

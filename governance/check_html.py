@@ -7,6 +7,7 @@ from importlib.metadata import version
 
 from governance.check import Report, status_of
 from governance.report import page_environment
+from governance.rules.registry import all_rules
 
 PALETTE = {
     "ink": "#1b1f24",
@@ -51,5 +52,11 @@ def report_html(reports: Sequence[Report]) -> str:
     return (
         page_environment()
         .get_template("check.html.j2")
-        .render(reports=reports, palette=PALETTE, status_of=status_of, version=version("tallystick"))
+        .render(
+            reports=reports,
+            palette=PALETTE,
+            status_of=status_of,
+            version=version("tallystick"),
+            titles={rule_id: rule.title for rule_id, (_, rule) in all_rules().items()},
+        )
     )

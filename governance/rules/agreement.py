@@ -31,7 +31,7 @@ def _rule(rule_id: str, severity: Severity, title: str, why: str, ask: _Question
 
 RULES: tuple[Rule[AgreementSubject], ...] = (
     _rule("D01", _B, "The document is well-formed and complete", "ICO data sharing code", form.d01_form),
-    _rule("D02", _B, "It is active and in force today", "the agreement, in_force", form.d02_in_force),
+    _rule("D02", _B, "It is active and in force today", "Agreement, in_force", form.d02_in_force),
     _rule(
         "D03",
         _B,

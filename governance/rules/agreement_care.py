@@ -122,9 +122,17 @@ def d16_retention(subject: AgreementSubject) -> Iterator[Finding]:
                 "D16",
                 f"Nothing says how long a {artefact} is kept.",
                 where=subject.place("retention"),
-                fix=f"Enter retention: artefact {artefact}, days and method.",
+                fix="Enter under retention, for each: artefact, days and method.",
                 owner=OWNER,
             )
+
+
+_ROLES = {
+    "dpo": "data protection officer (dpo)",
+    "siro": "senior information risk owner (siro)",
+    "lead_contact": "lead contact",
+    "caldicott_guardian": "Caldicott guardian",
+}
 
 
 def d17_roles(subject: AgreementSubject) -> Iterator[Finding]:
@@ -133,13 +141,13 @@ def d17_roles(subject: AgreementSubject) -> Iterator[Finding]:
         wanted = ["dpo", "siro", "lead_contact"]
         if party["agency_type"] in _CALDICOTT_TYPES:
             wanted.append("caldicott_guardian")
-        missing = [name for name in wanted if name not in party.get("contacts", {})]
+        missing = [_ROLES[name] for name in wanted if name not in party.get("contacts", {})]
         if missing:
             yield amber(
                 "D17",
-                f"{party['id']} names no {', '.join(name.replace('_', ' ') for name in missing)}.",
+                f"{party['id']} names no {' and no '.join(missing)}.",
                 where=subject.place("parties", number),
-                fix="Enter contacts.",
+                fix="Enter under contacts who holds the role: a post with a mailbox is enough.",
                 owner=party["id"],
             )
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import re
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +18,7 @@ from governance.agreement_check import agreement_findings
 from governance.agreement_explain import explained
 from governance.agreement_migrate import edit_text
 from governance.agreement_reading import parse_source
+from governance.agreement_schema import FORMS
 from governance.draft import agreement_yaml
 from governance.rules.base import blocks
 from schemas.errors import AgreementInvalid
@@ -104,6 +107,22 @@ def test_months_of_contacts_are_those_of_the_window_unless_named() -> None:
     assert (agreement.months, agreement.contact_months) == (12, 24)
     told = " ".join(line for section in explained(agreement) for line in section.lines)
     assert "Agencies send contacts of 24 months" in told
+
+
+def test_every_form_of_the_schema_has_words() -> None:
+    """Each pattern and format that the schema asks for is told in words, with an example or what it is made of."""
+
+    def forms(value: Any) -> Iterator[str]:
+        inner = (
+            value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+        )
+        for name, each in inner:
+            if name in ("pattern", "format") and isinstance(each, str):
+                yield each
+            yield from forms(each)
+
+    schema = json.loads((Path(__file__).parents[2] / "schemas" / "agreement-v1.schema.json").read_text())
+    assert set(forms(schema)) == FORMS.keys()
 
 
 def test_faults_do_not_hide_other_rules(tmp_path: Path) -> None:

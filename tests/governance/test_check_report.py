@@ -176,7 +176,7 @@ def test_page_is_accessible() -> None:
     targets = {value.removeprefix("#") for name, value in outline.attributes if name == "href"}
     targets |= {value for name, value in outline.attributes if name == "aria-labelledby"}
     assert targets <= set(ids)
-    assert outline.tags.count("section") == sum(value.startswith("s1-") for value in ids) + 3
+    assert outline.tags.count("section") == sum(value.startswith("s1-") for value in ids) + 4
 
 
 def test_page_says_everything_in_order() -> None:
@@ -194,6 +194,28 @@ def test_page_says_everything_in_order() -> None:
     places = [words.index(part) for part in parts]
     assert places == sorted(places)
     assert "Data protection officer" in words
+
+
+def test_alike_findings_stand_together() -> None:
+    """Six faults of form are one box with six places and one thing to do; other rules keep their own."""
+    faults = [
+        Finding(
+            rule="D01",
+            severity=Severity.BLOCK,
+            sentence=f"Fault {n}.",
+            where=f"a.yaml, line {n}",
+            fix="Correct it.",
+        )
+        for n in range(1, 7)
+    ]
+    other = Finding(rule="D02", severity=Severity.BLOCK, sentence="A draft.", fix="Sign it.")
+    outline = Outline(report_html([report(*faults, other)]))
+    assert outline.tags.count("article") == 2
+    words = " ".join(outline.words)
+    assert "6 points of one kind" in words
+    assert words.count("Do it.") == 1
+    assert all(f"Fault {n}." in words and f"a.yaml, line {n}" in words for n in range(1, 7))
+    assert "The document is well-formed and complete" in words
 
 
 @pytest.mark.skipif(BROWSER is None, reason="no Chromium or Chrome is installed on this machine")
