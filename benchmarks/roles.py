@@ -33,12 +33,15 @@ def tallystick(*arguments: str | Path) -> None:
         raise SystemExit(f"tallystick {' '.join(command[3:])}\n{done.stdout}{done.stderr}")
 
 
-def _key_files(folder: Path, passes: Sequence[str] | None) -> None:
+def _key_files(folder: Path, passes: Sequence[str] | None, *, plan: bool) -> None:
     for name in (*AGENCIES, UNIT):
         tallystick("keys", "new", name, "--out", folder / f"{name}.key")
     parties = [word for name in AGENCIES for word in ("--party", name)]
     keys = [word for name in (*AGENCIES, UNIT) for word in ("--keys", folder / f"{name}.key")]
     tallystick("agreement", "new", *parties, *keys, "--out", folder / "draft.yaml")
+    if plan:
+        extracts = folder / "extracts"
+        tallystick("agreement", "plan-passes", folder / "draft.yaml", "--extracts", extracts, "--write")
     # Completed and signed like the agreement of a rehearsal, and marked as one.
     words = ENVIRONMENT["TALLYSTICK_PASSPHRASE"].encode()
     document = read_document(folder / "draft.yaml")
@@ -79,13 +82,14 @@ def seal_arguments(folder: Path, name: str, out: Path) -> list[str | Path]:
     ]
 
 
-def make_area(folder: Path, *, people: int, passes: Sequence[str] | None = None) -> None:
+def make_area(folder: Path, *, people: int, passes: Sequence[str] | None = None, plan: bool = False) -> None:
     """Make extracts, keys, the agreement and the linkage secret in `folder`, unless they are there already.
 
     Args:
         folder: Where; what an interrupted call left behind is made anew.
         people: Residents; about 1.1 records of subjects for each come out.
         passes: Blocking passes of the agreement; those of a draft when None.
+        plan: Plan the passes on the extracts instead.
     """
     if (folder / "ready").exists():
         return
@@ -95,7 +99,7 @@ def make_area(folder: Path, *, people: int, passes: Sequence[str] | None = None)
     tallystick(
         "synth", folder / "extracts", "--people", str(people), "--seed", "5", "--format", "parquet", *agencies
     )
-    _key_files(folder, passes)
+    _key_files(folder, passes, plan=plan)
     _ceremony(folder)
     (folder / "ready").touch()
 
