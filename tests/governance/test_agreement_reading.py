@@ -92,7 +92,7 @@ def test_good_drafts_are_read_with_defaults(name: str) -> None:
     ],
 )
 def test_no_more_contacts_are_sent_than_are_needed(window: dict[str, Any], fault: str) -> None:
-    """Contacts of more months than the window are for worst rolling windows only, and never of more than three years."""
+    """Contacts of more months than the window are for worst rolling windows only, and never of more than 3 years."""
     document = complete_document()
     document["window"].update(window)
     assert any(fault in str(found) for found in agreement_faults(document))

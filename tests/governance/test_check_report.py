@@ -213,7 +213,7 @@ def test_alike_findings_stand_together() -> None:
     assert outline.tags.count("article") == 2
     words = " ".join(outline.words)
     assert "6 points of one kind" in words
-    assert words.count("Do it.") == 1
+    assert words.count("Correct it.") == 1
     assert all(f"Fault {n}." in words and f"a.yaml, line {n}" in words for n in range(1, 7))
     assert "The document is well-formed and complete" in words
 
