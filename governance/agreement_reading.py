@@ -159,7 +159,9 @@ class _Walk:
                 self.keys[(*path, number)] = _place(item)
                 self.node(item, (*path, number))
         elif isinstance(node, ScalarNode) and node.style is None and _YAML_1_1.fullmatch(node.value):
-            message = "some programs read this word or number as something else (no as false, 010 as 8); put it in quotes."
+            message = (
+                "some programs read this word or number as something else (no as false); put it in quotes."
+            )
             self.surprising.append(Fault(path=path, message=message, place=_place(node), harmless=True))
 
     def _mapping(self, node: Any, path: Path_) -> None:

@@ -26,6 +26,15 @@ from schemas.errors import InputError
 SUPPRESSED = "suppressed"
 """What people read in place of a suppressed count; never `fewer than 5`, which would tell which kind it was."""
 
+STAYS_WITH_AGENCY = "Counts below 5 are shown: this report stays with your agency."
+STAYS_HERE = (
+    "Counts below 5 are shown: this report stays here, on the machine on which all roles were played."
+)
+STAYS_WITH_TRUTH = (
+    "Counts below 5 are shown: this report stays with whoever may see the truth that it was measured by."
+)
+"""What is said of counts that are not suppressed, wherever they are printed or written."""
+
 Cells = Sequence[int]
 """Positions of counts in a flat list."""
 
@@ -182,6 +191,31 @@ def safe_multi_agency(found: Mapping[str, Any], *, min_cell: int) -> dict[str, A
         cut = suppress_counts({"cut": int(rolling["cut"])}, min_cell=min_cell, with_total=False).counts["cut"]
         safe["rolling"] = {**rolling, **_safe_people(rolling["by_agencies"], min_cell), "cut": cut}
     return safe
+
+
+def safe_run(summary: Mapping[str, Any], *, min_cell: int) -> dict[str, Any]:
+    """Return the counts of people of a run (`run.json`) that may leave, with small ones suppressed."""
+    senders = suppress_counts(
+        {name: int(entry["subjects"]) for name, entry in summary["senders"].items()}, min_cell=min_cell
+    )
+    told = suppress_counts(
+        {name: int(count) for name, count in summary.get("returns", {}).items()},
+        min_cell=min_cell,
+        with_total=False,  # a person is told of to several agencies, so there is no total
+    )
+    clusters = suppress_counts(
+        {"count": int(summary["clusters"]["count"]), "review": int(summary["clusters"]["review"])},
+        min_cell=min_cell,
+        with_total=False,
+    )
+    return {
+        "multi_agency": safe_multi_agency(summary["multi_agency"], min_cell=min_cell),
+        "senders": senders.counts,
+        "records": senders.total,
+        "told": told.counts,
+        "people": clusters.counts["count"],
+        "to_review": clusters.counts["review"],
+    }
 
 
 def _safe_people(by_agencies: Mapping[str, int], min_cell: int) -> dict[str, Any]:

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from math import sqrt
 from typing import Any
 
+from governance.disclosure import STAYS_WITH_TRUTH
 from governance.evaluation_plots import calibration_plot, group_plot, threshold_plot
 from governance.report import page_environment
 from governance.summary import percent
@@ -233,6 +234,7 @@ def evaluation_text(figures: Figures) -> str:
     if figures["groups"]:
         lines += ["", *_group_lines(figures)]
     lines += ["", "Scores:", *(f"  {sentence}" for sentence in calibration_sentences(figures))]
+    lines += ["", STAYS_WITH_TRUTH]
     return "\n".join(lines)
 
 
@@ -251,6 +253,7 @@ def evaluation_html(figures: Figures) -> str:
         .render(
             f=figures,
             pct=percent,
+            stays=STAYS_WITH_TRUTH,
             reading=reading(figures),
             calibration=calibration_sentences(figures),
             promise=promise,

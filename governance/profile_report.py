@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from governance.disclosure import STAYS_WITH_AGENCY
 from governance.report import page_environment
 from governance.summary import percent
 
@@ -103,6 +104,7 @@ def profile_text(figures: Mapping[str, Any]) -> str:
     found = findings(figures)
     if found:
         lines += ["", "Look at this before you seal:", *(f"  - {finding}" for finding in found)]
+    lines += ["", STAYS_WITH_AGENCY]
     return "\n".join(lines)
 
 
@@ -115,5 +117,11 @@ def profile_html(figures: Mapping[str, Any]) -> str:
     return (
         page_environment()
         .get_template("profile.html.j2")
-        .render(f=figures, rows=max(figures["rows"], 1), findings=findings(figures), pct=percent)
+        .render(
+            f=figures,
+            rows=max(figures["rows"], 1),
+            findings=findings(figures),
+            pct=percent,
+            stays=STAYS_WITH_AGENCY,
+        )
     )

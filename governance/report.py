@@ -8,6 +8,7 @@ from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
+from governance.disclosure import STAYS_HERE
 from governance.summary import percent, privacy_sentence
 
 
@@ -46,5 +47,6 @@ def rehearsal_html(figures: Mapping[str, Any], agreement: Mapping[str, Any]) -> 
             peak=max((stage["peak_mb"] or 0 for stage in stages), default=0),
             privacy_sentence=privacy_sentence(figures["privacy"]),
             pct=percent,
+            stays=STAYS_HERE,
         )
     )

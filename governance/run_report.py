@@ -11,7 +11,7 @@ from typing import Any
 from governance.agreement import Agreement
 from governance.audit.verify import Verification
 from governance.check_moments import judge_output
-from governance.disclosure import SUPPRESSED, safe_multi_agency, shown, suppress_counts
+from governance.disclosure import SUPPRESSED, safe_run, shown
 from governance.exceptions import SignedException
 from governance.gate import finding_dict
 from governance.lifecycle.artefacts import run_summary
@@ -72,7 +72,7 @@ def report_figures(
             where=str(run),
             remedy="Name the agreement of the run.",
         )
-    figures = _safe(summary, agreement.min_cell)
+    figures = safe_run(summary, min_cell=agreement.min_cell)
     found = _require_safe(figures, agreement, now, str(run), told or Told())
     return {
         "report": "run",
@@ -85,31 +85,6 @@ def report_figures(
         "privacy": summary["privacy"],
         "compliance": [*summary.get("compliance", ()), *found],
         "audit_log": None if log is None else _log_facts(log),
-    }
-
-
-def _safe(summary: Mapping[str, Any], min_cell: int) -> dict[str, Any]:
-    """Return the counts of people of a run that may leave."""
-    senders = suppress_counts(
-        {name: int(entry["subjects"]) for name, entry in summary["senders"].items()}, min_cell=min_cell
-    )
-    told = suppress_counts(
-        {name: int(count) for name, count in summary.get("returns", {}).items()},
-        min_cell=min_cell,
-        with_total=False,  # a person is told of to several agencies, so there is no total
-    )
-    clusters = suppress_counts(
-        {"count": int(summary["clusters"]["count"]), "review": int(summary["clusters"]["review"])},
-        min_cell=min_cell,
-        with_total=False,
-    )
-    return {
-        "multi_agency": safe_multi_agency(summary["multi_agency"], min_cell=min_cell),
-        "senders": senders.counts,
-        "records": senders.total,
-        "told": told.counts,
-        "people": clusters.counts["count"],
-        "to_review": clusters.counts["review"],
     }
 
 

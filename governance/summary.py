@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from governance.disclosure import safe_multi_agency, shown
+from governance.disclosure import STAYS_HERE, STAYS_WITH_AGENCY, safe_run, shown
 
 
 def percent(share: float | None, digits: int = 1) -> str:
@@ -95,6 +95,7 @@ def summary_text(figures: Mapping[str, Any]) -> str:
         f"  Links for a person to look at: {figures['clusters']['review']:,}",
         "",
         f"Time: {seconds:.0f} s, peak memory {peak:,} MB.",
+        STAYS_HERE,
     ]
     return "\n".join(lines)
 
@@ -131,20 +132,23 @@ def seal_text(report: Mapping[str, Any]) -> str:
         f"Sealed in {len(report['passes'])} passes; {crowded:,} times a record skipped a crowded one."
     )
     lines += report.get("remarks", ())
+    lines.append(STAYS_WITH_AGENCY)
     return "\n".join(lines)
+
+
+def _people(count: int | None) -> str:
+    return shown(count) if count is None else f"{shown(count)} people"
 
 
 def run_text(figures: Mapping[str, Any], *, min_cell: int) -> str:
     """Return the summary of a linkage run (`run.json`), with counts of people below `min_cell` suppressed."""
-    privacy, clusters = figures["privacy"], figures["clusters"]
-    senders = ", ".join(
-        f"{name} ({entry['subjects']:,} people)" for name, entry in figures["senders"].items()
-    )
+    privacy, safe = figures["privacy"], safe_run(figures, min_cell=min_cell)
+    senders = ", ".join(f"{name} ({_people(count)})" for name, count in safe["senders"].items())
     lines = [
         f"Run {figures['run']} under agreement {figures['agreement']['id']} {figures['agreement']['version']}.",
         f"Packages: {senders}.",
-        f"Different people: {clusters['count']:,}. Links for a person to look at: {clusters['review']:,}.",
-        *_multi_agency_lines(safe_multi_agency(figures["multi_agency"], min_cell=min_cell)),
+        f"Different people: {shown(safe['people'])}. Links for a person to look at: {shown(safe['to_review'])}.",
+        *_multi_agency_lines(safe["multi_agency"]),
         f"Privacy: d = {privacy['d']:.3f} (the limit is 0.2). {privacy_sentence(privacy)}",
     ]
     capped = [entry for entry in figures["blocking"] if entry["capped_blocks"]]

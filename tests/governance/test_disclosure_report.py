@@ -10,9 +10,9 @@ import pytest
 from lifecycle_world import NOW, UNIT, County, make_county
 
 from governance.audit.log import AuditLog
-from governance.disclosure import safe_multi_agency
+from governance.disclosure import STAYS_HERE, STAYS_WITH_AGENCY, safe_multi_agency
 from governance.run_report import report_figures, run_report_html, verdict_of
-from governance.summary import _multi_agency_lines, run_text
+from governance.summary import _multi_agency_lines, run_text, summary_text
 from schemas.errors import InputError, WrongAgreement
 from tests.conftest import run
 
@@ -74,7 +74,7 @@ ROLLING = {
 
 
 @pytest.fixture
-def rolling(county: County, tmp_path: Path) -> County:
+def rolling(tmp_path: Path) -> County:
     """The county with worst rolling windows in its run."""
     (tmp_path / "rolling").mkdir()
     made = make_county(tmp_path / "rolling")
@@ -167,3 +167,29 @@ def test_link_says_no_small_count(county: County) -> None:
     assert "with 4 agencies: suppressed" in text
     assert "255" not in text
     assert "1,432" in text
+
+
+def test_link_suppresses_every_count_of_people(county: County) -> None:
+    """Counts of a sender, of people and of links to look at are suppressed in what `link` prints, like the others."""
+    summary = json.loads((county.home(UNIT) / "run" / "run.json").read_text())
+    summary["senders"]["health"]["subjects"] = 3
+    summary["clusters"] |= {"count": 4, "review": 2}
+    text = run_text(summary, min_cell=5)
+    assert "health (suppressed)" in text
+    assert "Different people: suppressed. Links for a person to look at: suppressed." in text
+
+
+def test_reports_with_small_counts_say_where_they_stay(
+    extracts: Path, rehearsed: tuple[dict[str, Any], Path], tmp_path: Path
+) -> None:
+    """Profile, rehearsal and evaluation show small counts, and say so in text and page; the JSON keeps its keys."""
+    page = tmp_path / "quality.html"
+    mapping = ("--mapping", extracts / "mapping.yaml", "--agency", "police")
+    said = run("profile", extracts / "police.csv", *mapping, "--html", page)
+    assert STAYS_WITH_AGENCY in said.stdout
+    assert STAYS_WITH_AGENCY in page.read_text(encoding="utf-8")
+    figures, out = rehearsed
+    assert STAYS_HERE in summary_text(figures)
+    (report,) = out.glob("*.html")
+    assert STAYS_HERE in report.read_text(encoding="utf-8")
+    assert "stays" not in json.dumps(figures)
