@@ -6,6 +6,7 @@ from pathlib import Path
 
 import click
 
+from governance.audit.access import audited, note
 from schemas.terminal import FILE, FOLDER, emit, json_option
 
 
@@ -20,6 +21,7 @@ from schemas.terminal import FILE, FOLDER, emit, json_option
 )
 @click.option("--html", type=FILE, help="Write Splink's charts to this page; it needs no network.")
 @json_option
+@audited("explain", reads={"run": "run"}, makes={"html": "report"})
 def explain_command(run: Path, pair: tuple[str, str] | None, html: Path | None, as_json: bool) -> None:
     """At the linkage unit: tell the steps of a pair's score, or show the model of RUN. Needs no key and no package.
 
@@ -33,6 +35,7 @@ def explain_command(run: Path, pair: tuple[str, str] | None, html: Path | None, 
 
     run_id, model = model_of(run)
     found = explain_pair(run, *pair) if pair else None
+    note(run=run_id, counts={"pairs": 0 if found is None else 1})
     if html is not None:
         from linkage.charts import model_html, pair_html
 

@@ -8,6 +8,7 @@ from tempfile import TemporaryDirectory
 
 import click
 
+from governance.audit.access import audited, note
 from schemas.terminal import FILE, agreement_option, announced, announcing, emit, json_option, passphrase
 
 
@@ -19,6 +20,7 @@ from schemas.terminal import FILE, agreement_option, announced, announcing, emit
 @click.option("key_file", "--key", type=FILE, help="The linkage unit's key file, to audit packages.")
 @click.option("--html", type=FILE, help="Also write the audit as one page.")
 @json_option
+@audited("privacy-audit", reads={"subjects": "audited"}, makes={"html": "report"})
 def privacy_audit(
     subjects: tuple[Path, ...],
     agreement_file: Path | None,
@@ -49,6 +51,7 @@ def privacy_audit(
     else:
         with TemporaryDirectory() as spare:
             audit = audit_run(_linked(subjects, Path(spare) / "run", agreement_file, key_file))
+    note(run=audit.run_id, counts={"passes": len(audit.passes), "faults": len(audit.faults)})
     if html is not None:
         with atomic_file(html) as sink:
             sink.write(audit_html(audit).encode())
