@@ -47,11 +47,16 @@ def signatures_folder(agreement_file: Path) -> Path:
     return agreement_file.with_name(agreement_file.name + ".sigs")
 
 
-def sign_agreement(agreement: Agreement, identity: PrivateIdentity) -> dict[str, Any]:
-    """Return the envelope by which `identity` signs the agreement.
+def require_own_keys(agreement: Agreement, identity: PrivateIdentity, *, remedy: str) -> None:
+    """Refuse an identity that is no party, or whose keys are not the ones that the agreement holds of it.
+
+    Args:
+        agreement: The agreement.
+        identity: Who wants to work under it.
+        remedy: What to do when the keys differ.
 
     Raises:
-        AgreementInvalid: The signer is no party, or the agreement holds other keys of it.
+        AgreementInvalid: As said.
     """
     party = agreement.party(identity.party)
     if party is None:
@@ -60,9 +65,18 @@ def sign_agreement(agreement: Agreement, identity: PrivateIdentity) -> dict[str,
         )
     if party.keys != identity.public:
         raise AgreementInvalid(
-            f"the agreement holds other keys of {identity.party} than this key file.",
-            remedy="Put the public keys into the agreement first (tallystick keys show FILE --public).",
+            f"the agreement holds other keys of {identity.party} than this key file.", remedy=remedy
         )
+
+
+def sign_agreement(agreement: Agreement, identity: PrivateIdentity) -> dict[str, Any]:
+    """Return the envelope by which `identity` signs the agreement.
+
+    Raises:
+        AgreementInvalid: The signer is no party, or the agreement holds other keys of it.
+    """
+    remedy = "Put the public keys into the agreement first (tallystick keys show FILE --public)."
+    require_own_keys(agreement, identity, remedy=remedy)
     return sign_payload(PAYLOAD_TYPE, canonical_json(agreement.document), [identity])
 
 

@@ -13,6 +13,7 @@ import pyarrow.csv as pc_csv
 
 from governance.agreement import Agreement, load_agreement
 from governance.agreement_check import Job, require_agreement
+from governance.agreement_signatures import require_own_keys
 from governance.check_moments import secret_facts
 from governance.exceptions import load_exceptions
 from governance.lifecycle.request_register import RequestRegister
@@ -61,16 +62,8 @@ def _require_place(
     agreement: Agreement, identity: PrivateIdentity, secret: LinkageSecret, now: datetime
 ) -> None:
     """Refuse keys and secrets that are not of this agreement, before anything is computed."""
-    party = agreement.party(identity.party)
-    if party is None:
-        raise AgreementInvalid(
-            f"{identity.party} is no party to this agreement.", remedy="Use the key file of a party."
-        )
-    if party.keys != identity.public:
-        raise AgreementInvalid(
-            f"the agreement holds other keys of {identity.party} than this key file.",
-            remedy="Use the key file whose public keys stand in the agreement.",
-        )
+    remedy = "Use the key file whose public keys stand in the agreement."
+    require_own_keys(agreement, identity, remedy=remedy)
     if agreement.unit_keys is None:
         raise AgreementInvalid(
             "the agreement holds no keys of the linkage unit, so nothing can be sent to it."

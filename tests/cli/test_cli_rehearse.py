@@ -13,6 +13,8 @@ from typing import Any
 
 import pytest
 
+from governance.disclosure import STAYS_HERE
+from governance.summary import summary_text
 from tests.conftest import run
 
 IDENTIFIERS = "ref,forename,surname,dob,sex,postcode,uprn,nhs_number,address"
@@ -43,6 +45,14 @@ def test_json_has_the_contract_shape(rehearsed: tuple[dict[str, Any], Path]) -> 
     names = [stage["name"] for stage in figures["stages"]]
     assert "seal police" in names
     assert all({"name", "seconds", "cpu_seconds", "peak_mb"} == stage.keys() for stage in figures["stages"])
+
+
+def test_the_report_says_where_it_stays(rehearsed: tuple[dict[str, Any], Path]) -> None:
+    """A rehearsal shows small counts, and says so in its text and on its page; the JSON keeps its keys."""
+    figures, out = rehearsed
+    assert STAYS_HERE in summary_text(figures)
+    assert any(STAYS_HERE in page.read_text(encoding="utf-8") for page in out.glob("*.html"))
+    assert STAYS_HERE not in json.dumps(figures)
 
 
 def test_links_well_within_the_privacy_budget(rehearsed: tuple[dict[str, Any], Path]) -> None:

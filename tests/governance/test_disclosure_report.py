@@ -10,9 +10,9 @@ import pytest
 from lifecycle_world import NOW, UNIT, County, make_county
 
 from governance.audit.log import AuditLog
-from governance.disclosure import STAYS_HERE, STAYS_WITH_AGENCY, safe_multi_agency
+from governance.disclosure import STAYS_WITH_AGENCY, safe_multi_agency
 from governance.run_report import report_figures, run_report_html, verdict_of
-from governance.summary import _multi_agency_lines, run_text, summary_text
+from governance.summary import _multi_agency_lines, run_text
 from schemas.errors import InputError, WrongAgreement
 from tests.conftest import run
 
@@ -179,17 +179,13 @@ def test_link_suppresses_every_count_of_people(county: County) -> None:
     assert "Different people: suppressed. Links for a person to look at: suppressed." in text
 
 
-def test_reports_with_small_counts_say_where_they_stay(
-    extracts: Path, rehearsed: tuple[dict[str, Any], Path], tmp_path: Path
-) -> None:
-    """Profile, rehearsal and evaluation show small counts, and say so in text and page; the JSON keeps its keys."""
-    page = tmp_path / "quality.html"
-    mapping = ("--mapping", extracts / "mapping.yaml", "--agency", "police")
-    said = run("profile", extracts / "police.csv", *mapping, "--html", page)
+def test_the_profile_says_that_it_stays(tmp_path: Path) -> None:
+    """The report on an extract shows small counts, and says in text and on its page that it stays with the agency."""
+    page, extract = tmp_path / "quality.html", tmp_path / "police.csv"
+    extract.write_text(
+        "ref,forename,surname,dob\nA-1,Ann,Hill,1990-05-02\nA-2,Bo,Reed,1991-06-03\n", encoding="utf-8"
+    )
+    said = run("profile", extract, "--html", page)
+    assert said.exit_code == 0, said.output
     assert STAYS_WITH_AGENCY in said.stdout
     assert STAYS_WITH_AGENCY in page.read_text(encoding="utf-8")
-    figures, out = rehearsed
-    assert STAYS_HERE in summary_text(figures)
-    (report,) = out.glob("*.html")
-    assert STAYS_HERE in report.read_text(encoding="utf-8")
-    assert "stays" not in json.dumps(figures)
