@@ -181,7 +181,7 @@ def load_exceptions(paths: Sequence[Path], agreement: Agreement) -> tuple[Signed
 def cover(
     findings: Iterable[Finding], exceptions: Iterable[SignedException], *, party: str, today: date
 ) -> list[Finding]:
-    """Mark the findings that an exception covers.
+    """Mark the findings that an exception covers; where one is for the rule and does not count, say why.
 
     Args:
         findings: Findings about an artefact of `party`.
@@ -189,12 +189,24 @@ def cover(
         party: Whose artefact it is.
         today: An exception counts from its first to its last day.
     """
-    covering = {
-        granted.rule: granted
-        for granted in exceptions
-        if granted.concerns == party and granted.starts_on <= today <= granted.expires_on
-    }
-    return [
-        replace(found, exception=covering[found.rule].sign_off()) if found.rule in covering else found
-        for found in findings
-    ]
+    granted = list(exceptions)
+    covering = {each.rule: each for each in granted if _why_not(each, party=party, today=today) is None}
+    found = []
+    for each in findings:
+        if each.rule in covering:
+            found.append(replace(each, exception=covering[each.rule].sign_off()))
+            continue
+        shown = [_why_not(one, party=party, today=today) for one in granted if one.rule == each.rule]
+        found.append(replace(each, fix=" ".join([each.fix, *filter(None, shown)]).strip()))
+    return found
+
+
+def _why_not(granted: SignedException, *, party: str, today: date) -> str | None:
+    """Return why an exception does not count for an artefact of `party` today; None when it does."""
+    if granted.concerns != party:
+        return f"The exception shown concerns {granted.concerns}, not {party}."
+    if today > granted.expires_on:
+        return f"The exception shown counted until {granted.expires_on.isoformat()}."
+    if today < granted.starts_on:
+        return f"The exception shown counts from {granted.starts_on.isoformat()}."
+    return None

@@ -130,7 +130,7 @@ class RequestRegister:
             return [_entry(value) for value in document["requests"]]
         except OSError as error:
             raise InputError(f"cannot be read ({error.strerror}).", where=str(self.path)) from None
-        except (ValueError, KeyError, TypeError):
+        except (ValueError, KeyError, TypeError, AttributeError):
             raise InputError(
                 "this is not a register of requests, or it was damaged.",
                 where=str(self.path),
@@ -299,6 +299,8 @@ class RequestRegister:
 
 def _entry(value: Mapping[str, Any]) -> Entry:
     """Raises ValueError, KeyError or TypeError when `value` is no entry."""
+    if value.keys() != Entry.__dataclass_fields__.keys():
+        raise ValueError("members")
     closed, people = value["closed"], tuple(value["people"])
     entry = Entry(
         **{

@@ -178,9 +178,12 @@ _PAST = {"starts_on": TODAY - timedelta(days=9), "expires_on": TODAY - timedelta
 _LATER = {"starts_on": TODAY + timedelta(days=1), "expires_on": TODAY + timedelta(days=9)}
 USELESS: dict[str, tuple[Callable[[SmallCounty], Path], str]] = {
     "another rule": (lambda county: county.grant("rule.json", rule="O05"), "P12: "),
-    "another party": (lambda county: county.grant("party.json", concerns="health"), "P12: "),
-    "expired": (lambda county: county.grant("expired.json", **_PAST), "P12: "),
-    "not yet": (lambda county: county.grant("early.json", **_LATER), "P12: "),
+    "another party": (
+        lambda county: county.grant("party.json", concerns="health"),
+        "concerns health, not police",
+    ),
+    "expired": (lambda county: county.grant("expired.json", **_PAST), "The exception shown counted until"),
+    "not yet": (lambda county: county.grant("early.json", **_LATER), "The exception shown counts from"),
     "another agreement": (_other_agreement, "another agreement"),
     "unsigned": (_unsigned, "not signed with the key"),
     "altered": (_altered, "not signed with the key"),

@@ -81,6 +81,15 @@ def test_open_refuses_while_an_erasure_is_late(small_county: SmallCounty, tmp_pa
     assert opened.exit_code == 0, opened.output
 
 
+def test_link_refuses_while_an_erasure_is_late(small_county: SmallCounty, tmp_path: Path) -> None:
+    """The unit's own register stops returns from being made; no run folder is left."""
+    register = _late_register(tmp_path / "unit.requests")
+    linked = small_county.link("--requests", register.path, out="late")
+    assert linked.exit_code == 1
+    assert "An erasure was not applied by its date" in linked.stderr
+    assert not small_county.path("late").exists()
+
+
 def test_open_refuses_a_person_whose_objection_was_upheld(small_county: SmallCounty, tmp_path: Path) -> None:
     """Somebody who objected and is told of all the same stops the opening; their reference is not repeated."""
     package = small_county.path("run") / "returns" / "police.tally"

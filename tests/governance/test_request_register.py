@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from datetime import date, timedelta
 from pathlib import Path
@@ -49,6 +50,19 @@ def test_holds_no_reference(register: RequestRegister) -> None:
     written = [path.read_text() for path in register.path.parent.iterdir() if path.suffix != ".lock"]
     assert not any("P-1" in text or "P-2" in text for text in written)
     assert (b"s" * 32).hex() not in register.path.read_text()
+
+
+def test_a_commitment_is_what_the_specification_says(register: RequestRegister) -> None:
+    """docs/spec/requests-v1.md, computed here from nothing but lengths and SHA-256."""
+
+    def joined(label: str, *fields: bytes) -> bytes:
+        items = (label.encode(), *fields)
+        return len(items).to_bytes(8, "big") + b"".join(len(item).to_bytes(8, "big") + item for item in items)
+
+    add(register, refs=["P-1"])
+    subject = joined("tallystick/v1/audit-subject-ref", b"police", b"P-1")
+    wanted = hashlib.sha256(joined("tallystick/v1/request-person", b"s" * 32, subject)).hexdigest()
+    assert register.entries()[0].people == (f"salted:{wanted}",)
 
 
 def test_dates_follow_the_law(register: RequestRegister) -> None:
@@ -128,6 +142,18 @@ def test_files_that_are_refused(register: RequestRegister, tmp_path: Path) -> No
         register.asking("police")(["P-1"])
     for text in ("", "[]", "{}", '{"format": "tallystick-requests", "version": 2, "requests": []}'):
         (tmp_path / "bad").write_text(text)
+        with pytest.raises(InputError, match="not a register"):
+            RequestRegister(tmp_path / "bad").entries()
+    document = json.loads(register.path.read_text())
+    for change in (
+        {"colour": "red"},
+        {"outcome": "lost"},
+        {"outcome": "applied"},
+        {"people": ["P-1"]},
+        {"due": "soon"},
+    ):
+        spoilt = {**document, "requests": [{**document["requests"][0], **change}]}
+        (tmp_path / "bad").write_text(json.dumps(spoilt))
         with pytest.raises(InputError, match="not a register"):
             RequestRegister(tmp_path / "bad").entries()
     with pytest.raises(InputError, match="cannot be read"):
