@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from benchmarks.accuracy.found import Floats, Found, Ints
 from benchmarks.accuracy.records import Records
-from linkage.clusters import cluster
+from linkage.clusters import Evidence, cluster
 from linkage.run import Links
 from synthetic.evaluation_pairs import Pairs, pairs_of, together
 
 LARGEST = 50
-"""Most subjects of one person, as in drafted agreements; every system is clustered alike."""
+"""Most subjects of one person, as in drafted agreements, in every system."""
 
 _STEPS = 60
 _CLUSTERED = 12
@@ -60,18 +62,28 @@ class _Ranked:
         return self.at(float(bounds[np.argmax(f1)]))
 
 
+def _evidence(found: Found, links: NDArray[np.bool_]) -> Evidence | None:
+    """Return what speaks against joins, for some of the links."""
+    against = found.evidence
+    if against is None:
+        return None
+    return replace(against, numbers_differ=against.numbers_differ[links], relatives=against.relatives[links])
+
+
 def _clusters(found: Found, records: Records, threshold: float) -> Row:
     """Return figures of pairs of references that are put into one person at a threshold."""
     strong = found.score >= threshold
+    weight = _bits(found.score) if found.weight is None else found.weight
     person: Ints = cluster(
         found.left[strong],
         found.right[strong],
-        _bits(found.score[strong]),
+        weight[strong],
         found.score[strong],
         subjects=records.subjects,
         threshold=threshold,
         review_from=threshold,
         largest=LARGEST,
+        evidence=_evidence(found, strong),
     ).person
     refs = records.refs
     left, right = together(np.where(refs.subject >= 0, person[refs.subject], -1))

@@ -15,18 +15,29 @@ _READING = (
     "hashing/extract.py",
     "hashing/derive.py",
 )
-_RECORDS = (*_READING, "benchmarks/accuracy/records.py", "synthetic/evaluation_run.py")
+_RECORDS = (
+    *_READING,
+    "benchmarks/accuracy/records.py",
+    "synthetic/evaluation_run.py",
+    "synthetic/rehearsal_inputs.py",
+)
 CODE = {
     "sealed": ("schemas", "governance", "hashing", "linkage", "synthetic", "benchmarks/accuracy/sealed.py"),
     "clear": (*_RECORDS, "benchmarks/accuracy/clear.py"),
     "keys": (*_RECORDS, "benchmarks/accuracy/keys.py"),
     "clk": (*_RECORDS, "benchmarks/accuracy/clk.py", "benchmarks/accuracy/_clk_script.py"),
     "data": ("synthetic", "benchmarks/febrl.py"),
-    "figures": ("benchmarks/accuracy/figures.py", "linkage/clusters.py", "synthetic/evaluation_pairs.py"),
+    "figures": (
+        "benchmarks/accuracy/figures.py",
+        "benchmarks/accuracy/found.py",
+        "linkage/clusters.py",
+        "linkage/clusters_repair.py",
+        "synthetic/evaluation_pairs.py",
+    ),
 }
 """What each system, the data and the figures are made by, as folders and files from the root."""
 
-_NOT_DATA = ("evaluation", "rehearsal", "demo", "stages", "commands")
+_NOT_DATA = ("evaluation", "rehears", "demo", "stages", "commands")
 """Beginnings of names in `synthetic` that make no data."""
 
 

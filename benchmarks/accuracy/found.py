@@ -7,12 +7,14 @@ import resource
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+
+from linkage.clusters import Evidence
 
 Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]
@@ -25,12 +27,16 @@ class Found:
     Attributes:
         left, right: Subjects of each pair that it scored.
         score: Its score, 0 to 1.
+        weight: Its weight, by which links are told apart when a person is repaired; log odds of the score when None.
+        evidence: What the system itself holds against putting records together; None for a system that has no repair.
         facts: `threshold` (its default), `candidates` where it blocks, bytes, d, versions, seconds and so on.
     """
 
     left: Ints
     right: Ints
     score: Floats
+    weight: Floats | None = None
+    evidence: Evidence | None = None
     facts: dict[str, Any] = field(default_factory=dict)
 
 
@@ -60,16 +66,27 @@ class Clock:
 
 def save(found: Found, target: Path) -> None:
     """Write a result to `target`.npz and `target`.json."""
-    np.savez(target.with_suffix(".npz"), left=found.left, right=found.right, score=found.score)
+    more: dict[str, Any] = {} if found.weight is None else {"weight": found.weight}
+    if found.evidence is not None:
+        more |= {_EVIDENCE + each.name: getattr(found.evidence, each.name) for each in fields(Evidence)}
+    np.savez(target.with_suffix(".npz"), left=found.left, right=found.right, score=found.score, **more)
     target.with_suffix(".json").write_text(json.dumps(found.facts, indent=1) + "\n", encoding="utf-8")
+
+
+_EVIDENCE = "evidence_"
 
 
 def load(target: Path) -> Found:
     """Read a result that `save` wrote."""
     with np.load(target.with_suffix(".npz")) as arrays:
+        held = {
+            name.removeprefix(_EVIDENCE): arrays[name] for name in arrays.files if name.startswith(_EVIDENCE)
+        }
         return Found(
             left=arrays["left"].astype(np.int64),
             right=arrays["right"].astype(np.int64),
             score=arrays["score"].astype(np.float64),
+            weight=arrays["weight"] if "weight" in arrays.files else None,
+            evidence=Evidence(**held) if held else None,
             facts=json.loads(target.with_suffix(".json").read_text(encoding="utf-8")),
         )

@@ -9,7 +9,6 @@ from pathlib import Path
 
 from benchmarks.accuracy.found import Found
 from governance.agreement import Agreement
-from synthetic.evaluation_run import read_run
 from synthetic.rehearsal import as_json, rehearse
 
 _UNIT = (
@@ -35,7 +34,7 @@ def link(folder: Path, out: Path, *, now: datetime) -> tuple[Found, Agreement]:
         What was found, and the agreement that was drafted.
     """
     rehearsal = rehearse(folder, out, now=now, keep_results=False)
-    run, figures = read_run(out), as_json(rehearsal)
+    result, figures = rehearsal.result, as_json(rehearsal)
     stages: dict[str, dict[str, float]] = {}
     for stage in map(asdict, rehearsal.stages.done):
         if stage["name"] != "evaluate":
@@ -44,18 +43,20 @@ def link(folder: Path, out: Path, *, now: datetime) -> tuple[Found, Agreement]:
                 total[key] = round(total[key] + stage[key], 3)
     packages = sum(path.stat().st_size for path in (out / "agencies").glob("*/*.tally"))
     return Found(
-        left=run.links.left,
-        right=run.links.right,
-        score=run.links.probability,
+        left=result.links.left,
+        right=result.links.right,
+        score=result.links.probability,
+        weight=result.links.weight,
+        evidence=result.clusters.evidence,
         facts={
             "threshold": rehearsal.agreement.threshold,
             "rules": len(rehearsal.agreement.passes),
             "passes": [blocking.name for blocking in rehearsal.agreement.passes],
-            "candidates": len(run.links.left),
+            "candidates": len(result.links.left),
             "d": figures["privacy"]["d"],
             "d_observed": figures["privacy"]["d_observed"],
             "reidentification": figures["privacy"]["expected_reidentification"],
-            "bytes_a_subject": packages / max(run.subjects, 1),
+            "bytes_a_subject": packages / max(result.subjects, 1),
             "stages": stages,
             "seconds": round(sum(stage["seconds"] for stage in stages.values()), 2),
             "cpu_seconds": round(sum(stage["cpu_seconds"] for stage in stages.values()), 2),

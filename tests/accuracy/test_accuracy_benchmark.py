@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 from xml.etree import ElementTree as ET
 
 import numpy as np
 import pytest
 
-from benchmarks.accuracy import clear, fingerprint, keys, page
+from benchmarks.accuracy import clear, fingerprint, keys, page, sealed
 from benchmarks.accuracy.datasets import all_datasets
 from benchmarks.accuracy.errors import error_text, mistakes, true_pairs
 from benchmarks.accuracy.figures import figures
@@ -18,6 +20,8 @@ from benchmarks.accuracy.plot import plot
 from benchmarks.accuracy.records import Records, read_records
 from benchmarks.accuracy.worker import NOW
 from benchmarks.febrl import write_febrl
+from linkage.clusters import Evidence, cluster
+from synthetic.evaluation_run import read_run
 
 
 @pytest.fixture(scope="module")
@@ -92,6 +96,65 @@ def test_errors_are_told_in_counts(records: Records, by_keys: Found, tmp_path: P
         if value is not None and len(value) > 3
     }
     assert not held & set(re.findall(r"[A-Z0-9]+", text))
+
+
+@pytest.fixture(scope="module")
+def sealed_run(extracts: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Found, Path]:
+    """Sealed linkage of them, and the folder that its rehearsal left."""
+    out = tmp_path_factory.mktemp("sealed") / "run"
+    return sealed.link(extracts, out, now=NOW)[0], out
+
+
+@pytest.fixture(scope="module")
+def by_seal(sealed_run: tuple[Found, Path]) -> Found:
+    """Sealed linkage of them."""
+    return sealed_run[0]
+
+
+def _persons(found: Found, records: Records, monkeypatch: pytest.MonkeyPatch) -> np.ndarray[Any, Any]:
+    """Return the person of each subject when figures are counted at the system's own threshold."""
+    held = {}
+
+    def kept(*args: Any, **options: Any) -> Any:
+        made = cluster(*args, **options)
+        held[options["threshold"]] = made.person
+        return made
+
+    monkeypatch.setattr("benchmarks.accuracy.figures.cluster", kept)
+    figures(found, records)
+    return held[found.facts["threshold"]]
+
+
+def test_sealed_people_are_those_of_the_run(
+    records: Records, sealed_run: tuple[Found, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """At the agreed threshold the benchmark puts the same records together as the run did, repair included."""
+    found, out = sealed_run
+    person, by_link = _persons(found, records, monkeypatch), read_run(out).cluster
+    assert found.evidence is not None
+    assert len(set(zip(person.tolist(), by_link.tolist(), strict=True))) == by_link.max() + 1
+
+
+def test_the_repair_is_part_of_the_figures(records: Records, by_seal: Found) -> None:
+    """What speaks against joins changes who is one person: without it, or with all of it, other records go together."""
+    assert by_seal.evidence is not None
+    nothing = figures(replace(by_seal, evidence=None), records)["default"]["clusters"]
+    twins = replace(by_seal.evidence, relatives=np.ones(len(by_seal.left), dtype=bool))
+    parted = figures(replace(by_seal, evidence=twins, score=by_seal.score * 0.9), records)
+    joined = figures(replace(by_seal, evidence=None, score=by_seal.score * 0.9), records)
+    assert parted["default"]["clusters"]["recall"] < joined["default"]["clusters"]["recall"]
+    assert nothing["recall"] >= figures(by_seal, records)["default"]["clusters"]["recall"]
+
+
+def test_evidence_is_kept_whole(by_seal: Found, tmp_path: Path) -> None:
+    """What speaks against joins, and the weights, read back as they were."""
+    save(by_seal, tmp_path / "sealed")
+    back = load(tmp_path / "sealed")
+    assert back.evidence is not None
+    assert by_seal.evidence is not None
+    for name in Evidence.__dataclass_fields__:
+        assert np.array_equal(getattr(back.evidence, name), getattr(by_seal.evidence, name)), name
+    assert np.array_equal(back.weight, by_seal.weight)
 
 
 def test_results_are_kept_whole(by_keys: Found, tmp_path: Path) -> None:
