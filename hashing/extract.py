@@ -173,8 +173,10 @@ def _read_file(path: Path, mapping: AgencyMapping) -> Source:
         if ending == ".parquet":
             return _read_parquet(path)
         if ending in ENDINGS:
-            return read_workbook(path, sheet=mapping.sheet)
-        return read_delimited(path, encoding=mapping.encoding, delimiter=mapping.delimiter)
+            return read_workbook(path, sheet=mapping.sheet, expected=mapping.headers)
+        return read_delimited(
+            path, encoding=mapping.encoding, delimiter=mapping.delimiter, expected=mapping.headers
+        )
     except OSError as error:
         raise ExtractError(
             f"cannot be read ({error.strerror}).",

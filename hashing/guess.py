@@ -1,17 +1,11 @@
-"""Draft a mapping from the headers of an extract and a sample of its cells, for a person to correct.
-
-The headers that are known stand in hashing/data/headers.csv, the likeliest of a role first.
-"""
+"""Draft a mapping from the headers of an extract and a sample of its cells, for a person to correct."""
 
 from __future__ import annotations
 
-import csv
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from functools import cache
-from importlib.resources import files
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -19,7 +13,7 @@ import pyarrow.compute as pc
 from hashing.mapping import COLUMNS
 from hashing.normalise import Outcome, guess_standards, normalise_sex
 from hashing.reading.columns import as_text, plain_strings
-from hashing.reading.table import fold
+from hashing.reading.headers import role_of
 from hashing.subjects import CLOSED_WORDS, OPEN_WORDS
 from schemas.errors import ExtractError
 
@@ -27,12 +21,6 @@ SAMPLED_ROWS = 20_000
 _SAMPLED_DATES = 1000
 _MOST_CODES = 8
 _LONGEST_CODE = 3
-_PREFIXES = (
-    *("serviceuser", "client", "person", "patient", "pupil", "child", "student", "learner", "customer"),
-    *("tenant", "nominal", "subject", "victim", "individual", "su", "yp"),
-)
-"""Words that say whose column it is, and nothing of what it holds."""
-_ADDRESS_LINE = re.compile(r"(?:home|current)?(?:address|addr|add)(?:line)?([1-9])")
 _DATE_FORMATS = (
     *("%Y-%m-%d", "%d/%m/%Y", "%m/%d/%Y", "%d-%m-%Y", "%d.%m.%Y", "%Y/%m/%d", "%Y%m%d", "%d%m%Y"),
     *("%d-%b-%Y", "%d %b %Y", "%d/%b/%Y", "%d %B %Y", "%d/%m/%y", "%d-%m-%y", "%d-%b-%y", "%d.%m.%y"),
@@ -43,10 +31,17 @@ _DATE_FORMATS = (
         "%d/%m/%Y %H:%M:%S",
         "%Y-%m-%d %H:%M:%S.%f",
     ),
+    *("%Y-%m-%dT%H:%M:%S%z", "%Y-%m-%d %H:%M:%S%z", "%Y-%m-%dT%H:%M:%S.%f%z", "%Y-%m-%dT%H:%M"),
 )
 """Formats tried, the likeliest in this country first: where two read as much, the first is taken."""
 _WORTH_A_FORMAT = 0.01
 """Share of the sampled dates that a second format must read."""
+_SERIAL = re.compile("[1-7][0-9]{4}([.][0-9]+)?")
+"""Day numbers of spreadsheets from 1927 to 2119."""
+_YES, _NO = frozenset({"Y", "YES", "TRUE", "T", "1"}), frozenset({"N", "NO", "FALSE", "F", "0"})
+_ENOUGH = 50
+_FEWEST_DISTINCT = 0.02
+"""Share of the rows from which a column may be the reference of people who are seen several times."""
 _MONTH_FIRST = "%m/%d/%Y"
 _DAY_FIRST = "%d/%m/%Y"
 
@@ -78,36 +73,21 @@ class Guess:
     notes: tuple[str, ...]
 
 
-@cache
-def known_headers() -> dict[str, tuple[str, int]]:
-    """Return folded header -> its role and its place in the list, the likeliest header of a role first."""
-    text = files("hashing").joinpath("data/headers.csv").read_text("utf-8")
-    rows = csv.DictReader(text.splitlines())
-    return {fold(row["header"]): (row["role"], place) for place, row in enumerate(rows)}
-
-
-def role_of(header: str) -> tuple[str, int] | None:
-    """Return the role of a header and how likely it is (least first), or None where it is not known."""
-    name, known = fold(header), known_headers()
-    if (line := _ADDRESS_LINE.fullmatch(name)) is not None:
-        return "address_line", int(line[1])
-    if name in known:
-        return known[name]
-    for prefix in _PREFIXES:
-        rest = name.removeprefix(prefix)
-        if rest != name and (found := role_of(rest) if rest else None) is not None:
-            return found[0], found[1] + len(known)
-    return None
-
-
-def _roles(headers: Sequence[str]) -> dict[str, list[str]]:
-    """Return role -> headers, the likeliest first."""
-    found = [(role_of(header), header) for header in headers]
-    ranked = sorted((known[1], known[0], header) for known, header in found if known is not None)
+def _roles(table: pa.Table) -> dict[str, list[str]]:
+    """Return role -> headers: those with a value in the sample before empty ones, then the likeliest first."""
+    found = [(role_of(header), _is_empty(table, header), header) for header in table.column_names]
+    ranked = sorted(
+        (empty, known[1], known[0], header) for known, empty, header in found if known is not None
+    )
     roles: dict[str, list[str]] = {}
-    for _, role, header in ranked:
+    for _, _, role, header in ranked:
         roles.setdefault(role, []).append(header)
     return roles
+
+
+def _is_empty(table: pa.Table, header: str) -> bool:
+    column = table.column(header)
+    return bool(column.null_count == len(column))
 
 
 def _reads(text: str, form: str) -> bool:
@@ -165,6 +145,15 @@ def guess_codes(logical: str, column: pa.StringArray) -> tuple[dict[str, str], i
     return shown, len(codes) - len(shown)
 
 
+def _begins_with_a_house(addresses: pa.StringArray) -> bool:
+    """Tell whether most addresses hold a figure, which would be the house."""
+    present = addresses.drop_null()
+    figures = pc.sum(
+        pc.match_substring_regex(present, r"^\W*(?:flat|unit|apartment)?\W*\d", ignore_case=True)
+    )
+    return 2 * (figures.as_py() or 0) > len(present)
+
+
 def _name_order(sample: pa.StringArray) -> str:
     names = [name for name in sample.to_pylist() if name and " " in name.strip()]
     commas = sum("," in name for name in names)
@@ -178,7 +167,8 @@ class _Draft:
     def __init__(self, table: pa.Table, source: str) -> None:
         self.table = table.slice(0, SAMPLED_ROWS)
         self.source = source
-        self.roles = _roles(table.column_names)
+        self.roles = _roles(self.table)
+        self.is_closed_flag = False
         self.columns: dict[str, str] = {}
         self.combine: dict[str, tuple[str, ...]] = {}
         self.split: dict[str, str] = {}
@@ -213,30 +203,56 @@ class _Draft:
         self.notes.append(f"The whole name is read as {order}; check it (surname_first or forename_first).")
 
     def place_address(self) -> None:
+        """Put an address together from its parts, in the order in which it is written."""
+        house = self.roles.get("address_house", [])
         lines = self.roles.get("address_line", [])
-        if "address" not in self.columns and lines:
-            if len(lines) == 1:
-                self.columns["address"] = lines[0]
-            else:
-                self.combine["address"] = tuple(lines)
+        if "address" in self.columns:
+            whole = self.columns["address"]
+            if house and not _begins_with_a_house(self.sample(whole)):
+                self.combine["address"] = (*house, self.columns.pop("address"))
+            return
+        parts = (*house, *lines, *self.roles.get("address_town", []))
+        if lines and len(parts) == 1:
+            self.columns["address"] = lines[0]
+        elif lines:
+            self.combine["address"] = parts
+
+    def place_closed(self) -> None:
+        """Take a column that says whether a case is closed where none says whether it is open."""
+        if "case_status" in self.columns or "closed" not in self.roles:
+            return
+        header = self.roles["closed"][0]
+        texts = {text.strip().upper() for text in pc.unique(self.sample(header).drop_null()).to_pylist()}
+        if texts <= _YES | _NO | {""}:
+            self.columns["case_status"], self.is_closed_flag = header, True
+        else:
+            self.notes.append("A column about closing holds no yes and no, so it says nothing of open cases.")
 
     def read_dates(self) -> None:
         for logical in ("dob", "record_date"):
-            if logical not in self.columns:
-                continue
-            formats, is_open = guess_formats(
-                pc.unique(self.sample(self.columns[logical]).drop_null()).to_pylist()
-            )
-            if formats:
-                self.dates[logical] = formats
-            else:
-                self.notes.append(f"No date format fits {logical}; most forms are read without one.")
-            if is_open:
-                self.notes.append(f"Nothing in {logical} tells day from month; day first is taken.")
+            if logical in self.columns:
+                self._read_dates(
+                    logical, pc.unique(self.sample(self.columns[logical]).drop_null()).to_pylist()
+                )
+
+    def _read_dates(self, logical: str, texts: list[str]) -> None:
+        formats, is_open = guess_formats(texts)
+        if formats:
+            self.dates[logical] = formats
+        elif not texts:
+            self.notes.append(f"The column for {logical} is empty, at least where it was looked at.")
+        elif all(_SERIAL.fullmatch(text.strip()) for text in texts):
+            self.notes.append(f"{logical} holds day numbers of a spreadsheet; they are read as dates.")
+        else:
+            self.notes.append(f"No date format fits {logical}; most forms are read without one.")
+        if is_open:
+            self.notes.append(f"Nothing in {logical} tells day from month; day first is taken.")
 
     def read_codes(self) -> None:
         for logical in sorted({"sex", "case_status"} & self.columns.keys()):
             shown, hidden = guess_codes(logical, self.sample(self.columns[logical]))
+            if logical == "case_status" and self.is_closed_flag:
+                shown = {code: "closed" if code.strip().upper() in _YES else "open" for code in shown}
             if shown:
                 self.codes[logical] = shown
             if unknown := sum(not ours for ours in shown.values()):
@@ -245,6 +261,16 @@ class _Draft:
                 self.notes.append(
                     f"{hidden} value(s) of {logical} are no short codes: look them up yourself."
                 )
+
+    def look_at_references(self) -> None:
+        """Tell when what was taken for the reference hardly tells people apart."""
+        if "ref" not in self.columns:
+            return
+        refs = self.sample(self.columns["ref"]).drop_null()
+        if len(refs) == 0:
+            self.notes.append("The column for ref is empty: name your reference under `columns: ref`.")
+        elif len(refs) >= _ENOUGH and len(pc.unique(refs)) < _FEWEST_DISTINCT * len(refs):
+            self.notes.append("The column for ref holds few different values: is it the person's reference?")
 
     def read_standards(self) -> None:
         for field in ("postcode", "nhs_number"):
@@ -279,6 +305,8 @@ def guess_mapping(table: pa.Table, *, agency: str, source: str) -> Guess:
         draft.place_columns,
         draft.place_names,
         draft.place_address,
+        draft.place_closed,
+        draft.look_at_references,
         draft.read_dates,
         draft.read_codes,
         draft.read_standards,

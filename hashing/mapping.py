@@ -78,6 +78,12 @@ class AgencyMapping:
     also: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     list_delimiter: str | None = None
 
+    @property
+    def headers(self) -> tuple[str, ...]:
+        """The columns of the extract that are named here."""
+        listed = (*self.combine.values(), *self.also.values())
+        return (*self.columns.values(), *(header for headers in listed for header in headers), *self.split)
+
 
 def _entries(value: Any, where: str) -> dict[str, Any]:
     if value is None:

@@ -6,14 +6,15 @@ import codecs
 import csv
 import io
 import re
-from collections.abc import Generator, Iterator
-from dataclasses import dataclass
+from collections.abc import Collection, Generator, Iterator
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.csv as pc_csv
 
 from hashing.reading.ahead import ahead
+from hashing.reading.headers import LINES_LOOKED_AT, header_line, header_words
 from hashing.reading.table import BATCH_ROWS, Source, no_rows, refuse_repeated
 from schemas.errors import ExtractError
 
@@ -55,6 +56,8 @@ class _Text:
         whole: Whether `head` is all there is.
         size: Bytes of the whole text as UTF-8.
         start: Bytes of the file before `head`, where it is UTF-8.
+        titles: Bytes of the text, as UTF-8, above the header line, which `head` begins with.
+        above: Lines above the header line.
         odd_quotes: Whether the number of quotation marks is odd.
     """
 
@@ -65,6 +68,8 @@ class _Text:
     size: int
     start: int
     odd_quotes: bool
+    titles: int = 0
+    above: int = 0
 
 
 def _zeros(raw: bytes) -> tuple[float, float]:
@@ -181,9 +186,11 @@ class _Recoded(io.RawIOBase):
 def _opened(path: Path, text: _Text) -> pa.NativeFile:
     if codecs.lookup(text.codec).name in {"utf-8-sig", "utf-8", "ascii"}:
         stream = pa.OSFile(str(path))
-        stream.seek(text.start)
+        stream.seek(text.start + text.titles)
         return stream
-    return pa.PythonFile(_Recoded(_utf8(path, text.codec)), mode="r")
+    recoded = _Recoded(_utf8(path, text.codec))
+    recoded.read(text.titles)
+    return pa.PythonFile(recoded, mode="r")
 
 
 def _columns_by(delimiter: str, sample: str) -> tuple[int, float]:
@@ -215,6 +222,33 @@ def _delimiter(content: bytes) -> str:
         return columns > 1, share >= _HALF, columns, share
 
     return max(DELIMITERS, key=fit)
+
+
+def _lines(content: bytes) -> list[bytes]:
+    """Return the first lines of a text with their ends."""
+    return re.findall(rb"[^\r\n]*(?:\r\n|\n|\r)", content[:_LOOKED_AT])[:LINES_LOOKED_AT]
+
+
+def _cells(line: bytes, delimiter: str) -> list[str]:
+    try:
+        return next(csv.reader([line.decode(errors="replace").rstrip("\r\n")], delimiter=delimiter), [])
+    except csv.Error:
+        return []
+
+
+def _below_titles(text: _Text, delimiter: str | None, expected: Collection[str]) -> tuple[_Text, str]:
+    """Return the text from its header line on, and its delimiter, found out unless it is given."""
+    found = delimiter or _delimiter(text.head)
+    lines = _lines(text.head)
+    for each in dict.fromkeys([found, *(DELIMITERS if delimiter is None else ())]):
+        place = header_line([_cells(line, each) for line in lines], expected)
+        if place is not None:
+            titles = sum(map(len, lines[:place]))
+            below = replace(
+                text, head=text.head[titles:], size=text.size - titles, titles=titles, above=place
+            )
+            return below, each
+    return text, found
 
 
 def _header(content: bytes, delimiter: str, source: str) -> list[str]:
@@ -278,16 +312,16 @@ def _batches(
     except pa.ArrowInvalid:
         raise _not_well_formed(text, source) from None
     if text.odd_quotes and last is not None:
-        _refuse_open_quote(last, rows + len(ragged), source)
-    _refuse_ragged(ragged, rows, source)
+        _refuse_open_quote(last, rows + len(ragged) + text.above, source)
+    _refuse_ragged(ragged, rows, source, text.above + 2)
     if held:
         yield pa.concat_batches(held)
 
 
-def _refuse_ragged(ragged: list[int], rows: int, source: str) -> None:
+def _refuse_ragged(ragged: list[int], rows: int, source: str, first_row: int) -> None:
     """Refuse a file in which so many rows are not as wide as the header that it is read in a wrong way."""
     if len(ragged) > MOST_RAGGED * (rows + len(ragged)):
-        listed = ", ".join(str(row + 2) for row in ragged[:5]) + (" …" if len(ragged) > 5 else "")
+        listed = ", ".join(str(row + first_row) for row in ragged[:5]) + (" …" if len(ragged) > 5 else "")
         raise ExtractError(
             f"{len(ragged)} row(s) have more or fewer columns than the header (row {listed}).",
             where=source,
@@ -306,7 +340,9 @@ def _refuse_open_quote(last: pa.RecordBatch, rows: int, source: str) -> None:
         )
 
 
-def read_delimited(path: Path, *, encoding: str | None = None, delimiter: str | None = None) -> Source:
+def read_delimited(
+    path: Path, *, encoding: str | None = None, delimiter: str | None = None, expected: Collection[str] = ()
+) -> Source:
     """Open a CSV file, which is read in batches with every column as text.
 
     The whole file is gone through once for its encoding, and a second time when the batches are read.
@@ -316,6 +352,8 @@ def read_delimited(path: Path, *, encoding: str | None = None, delimiter: str | 
         encoding: Its encoding, when the mapping states it; otherwise UTF-8 (with or without byte-order mark) or
             UTF-16 (also without one), and Windows-1252 when it is neither.
         delimiter: One character, when the mapping states it; otherwise found from the first lines.
+        expected: Headers that the mapping names: with those that are known anyway they tell which line is the header,
+            where titles stand above it.
 
     Raises:
         ExtractError: The file is empty, no text, or not well formed. While the batches are read, also when more than
@@ -323,8 +361,7 @@ def read_delimited(path: Path, *, encoding: str | None = None, delimiter: str | 
         OSError: It cannot be read.
     """
     source = str(path)
-    text = _decode(path, encoding, source)
-    delimiter = delimiter or _delimiter(text.head)
+    text, delimiter = _below_titles(_decode(path, encoding, source), delimiter, expected)
     names = _header(text.head, delimiter, source)
     refuse_repeated(names, source)
     if text.whole and not re.search(rb"[\r\n]+[^\r\n]", text.head):
@@ -334,8 +371,8 @@ def read_delimited(path: Path, *, encoding: str | None = None, delimiter: str | 
     return Source(
         names=tuple(names),
         batches=ahead(_batches(path, text, names, delimiter, ragged)),
-        read_as=f"CSV, {text.encoding}, {between}",
-        first_row=2,
+        read_as=f"CSV, {text.encoding}, {between}" + header_words(text.above),
+        first_row=text.above + 2,
         ragged=ragged,
         expected=text.size * text.head.count(b"\n") // max(len(text.head), 1),
     )

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+from hashing.reading.headers import LINES_LOOKED_AT, header_line, header_words
 from hashing.reading.table import Source, cell_text, refuse_repeated, text_batches, with_rows
 from schemas.errors import ExtractError
 
@@ -57,12 +58,22 @@ def _chunks(rows: Sequence[list[Any]]) -> Iterator[Sequence[list[Any]]]:
         yield rows[start : start + _CHUNK]
 
 
-def read_workbook(path: Path, *, sheet: str | None = None) -> Source:
-    """Read one sheet, whose first row that is not empty is the header.
+def _is_filled(row: Sequence[Any]) -> bool:
+    return any(cell not in {"", None} for cell in row)
+
+
+def _headers(row: Sequence[Any]) -> list[str]:
+    return ["" if cell is None else str(cell).strip() for cell in row]
+
+
+def read_workbook(path: Path, *, sheet: str | None = None, expected: Collection[str] = ()) -> Source:
+    """Read one sheet, whose header is the first row that is not empty, or the one below the titles.
 
     Args:
         path: The workbook (.xlsx, .xlsm, .xlsb, .xls or .ods).
         sheet: Name of the sheet; the first one when None. Which of how many was read is said.
+        expected: Headers that the mapping names: with those that are known anyway they tell which row is the header,
+            where titles stand above it.
 
     Raises:
         ExtractError: The extra is not installed, or the file, the sheet or a cell cannot be read.
@@ -71,16 +82,19 @@ def read_workbook(path: Path, *, sheet: str | None = None) -> Source:
     source = str(path)
     path.open("rb").close()  # so that a missing file is told like any other
     rows, place, sheets = _cells(path, sheet)
-    filled = [row for row in rows if any(cell not in {"", None} for cell in row)]
+    filled = [number for number, row in enumerate(rows) if _is_filled(row)]
     if not filled:
         raise ExtractError(
             "the sheet is empty.", where=source, remedy="Name another under `sheet` in mapping.yaml."
         )
-    headers = [(cell_text(cell) or "").strip() for cell in filled[0]]
+    titles = header_line([_headers(rows[number]) for number in filled[:LINES_LOOKED_AT]], expected) or 0
+    above = filled[titles] if titles else 0
+    headers = [(cell_text(cell) or "").strip() for cell in rows[filled[titles]]]
     refuse_repeated(headers, source)
+    below = [rows[number] for number in filled[titles + 1 :]]
     return Source(
         names=tuple(headers),
-        batches=with_rows(text_batches(headers, _chunks(filled[1:]), source), source),
-        read_as=f"Excel, sheet {place} of {sheets}",
-        first_row=2,
+        batches=with_rows(text_batches(headers, _chunks(below), source), source),
+        read_as=f"Excel, sheet {place} of {sheets}" + header_words(above),
+        first_row=above + 2,
     )

@@ -12,9 +12,10 @@ from hypothesis import strategies as st
 from ruamel.yaml import YAML
 
 from hashing.extract import read_extract
-from hashing.guess import Guess, guess_codes, guess_formats, guess_mapping, known_headers, role_of
+from hashing.guess import Guess, guess_codes, guess_formats, guess_mapping
 from hashing.guess_yaml import mapping_yaml, quoted
 from hashing.mapping import AgencyMapping, load_mapping
+from hashing.reading.headers import known_headers, role_of
 from hashing.subjects import collapse
 from schemas.errors import ExtractError
 from tests.conftest import run
