@@ -133,3 +133,38 @@ def combine(columns: Sequence[NDArray[np.int32] | NDArray[np.int64]]) -> tuple[N
         keys = keys * span + (column.astype(np.int64) + 1)
         size *= span
     return factorize(keys)
+
+
+_ODD = np.uint64(0x9E3779B97F4A7C15)
+"""2^64 over the golden ratio, odd: multiplicative hashing (Knuth, The Art of Computer Programming 3, section 6.4)."""
+
+
+def _mixed(columns: Sequence[NDArray[np.int32] | NDArray[np.int64]]) -> NDArray[np.uint64]:
+    """Return a 64-bit hash of each tuple made of `columns`."""
+    mixed = np.zeros(len(columns[0]), dtype=np.uint64)
+    for column in columns:
+        np.bitwise_xor(mixed, column.astype(np.uint64), out=mixed)
+        np.multiply(mixed, _ODD, out=mixed)
+        np.bitwise_xor(mixed, mixed >> np.uint64(32), out=mixed)
+    return np.multiply(mixed, _ODD, out=mixed)
+
+
+def repeated(
+    columns: Sequence[NDArray[np.int32] | NDArray[np.int64]],
+) -> tuple[NDArray[np.int64], NDArray[np.int64], int]:
+    """Return which rows bear a tuple of `columns` that another row bears too, its dense code, and how many there are.
+
+    Tuples are told apart by a hash of 64 bits: of a million rows, two different ones are taken for one with a chance
+    of 3 in 10^8. That serves counting only.
+    """
+    mixed = _mixed(columns)
+    bits = max(len(mixed).bit_length() + 1, 10)
+    bucket = (mixed >> np.uint64(64 - bits)).astype(np.int64)
+    rows = np.flatnonzero(np.bincount(bucket, minlength=1)[bucket] > 1)  # alone in its bucket: alone
+    if len(rows) == 0:
+        return rows, rows, 0
+    codes, count = factorize(mixed[rows].view(np.int64))
+    often = np.bincount(codes, minlength=count) > 1
+    kept = often[codes]
+    dense = np.cumsum(often) - 1
+    return rows[kept], dense[codes[kept]], int(often.sum())

@@ -13,13 +13,14 @@ from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
 from hashing.broad import fit_to
-from hashing.coding import Column, combine
+from hashing.coding import Column, repeated
 from hashing.likeness import PairModel, levels_of, model_from
-from hashing.pairs import PairCounter, family_pairs, level_pairs, pairs_in, pairs_in_groups
+from hashing.pairs import PairCounter, People, family_pairs, level_pairs, pairs_in, pairs_in_groups
 from schemas.scheme import COMPARISONS, Pass
 
 COUNTED_ROWS = 60_000
-"""Most versions counted: beyond it a random sample gives the same rates to three digits."""
+"""Most versions whose levels are counted: beyond it a random sample gives the same rates to three digits. Strangers in
+a pass are far fewer, so they are counted among all."""
 
 
 _SAME_PERSON: tuple[tuple[str, ...], ...] = (
@@ -73,10 +74,10 @@ def people_rows(
         codes = [held[name] for name in names]
         complete = np.flatnonzero(np.all([column >= 0 for column in codes], axis=0))
         if len(complete):
-            keys, count = combine([column[complete] for column in codes])
+            places, keys, count = repeated([column[complete] for column in codes])
             chosen = np.empty(count, dtype=np.int64)
-            chosen[keys[::-1]] = complete[::-1]
-            left.append(complete)
+            chosen[keys[::-1]] = complete[places[::-1]]
+            left.append(complete[places])
             right.append(chosen[keys])
     if left:
         a, b = np.concatenate(left), np.concatenate(right)
@@ -95,6 +96,15 @@ def independent_rows(derived: Mapping[str, Column], version_subject: NDArray[np.
     return people_rows(derived, version_subject, limit=COUNTED_ROWS)
 
 
+def all_people(
+    derived: Mapping[str, Column], version_subject: NDArray[np.int32], *, counted: PairCounter
+) -> PairCounter | People:
+    """Return all records, one a person: `counted` itself, the counter of `independent_rows`, where these are all."""
+    if len(version_subject) <= COUNTED_ROWS:
+        return counted
+    return People(derived, people_rows(derived, version_subject))
+
+
 ALL_PAIRS = 20_000
 """Most pairs of a pass that are looked at one by one."""
 
@@ -103,39 +113,44 @@ HOPELESS = 6.0
 dozen records of every person at one agency."""
 
 
-def chance_pairs(counter: PairCounter, parts: Sequence[str]) -> float:
+def chance_pairs(counter: PairCounter | People, parts: Sequence[str]) -> float:
     """Return how many pairs of rows would agree on all of `parts` if the parts were independent of each other."""
     return counter.pairs * float(np.prod([counter.rate(part) for part in parts]))
 
 
-def stranger_pairs(counter: PairCounter, blocking: Pass, model: PairModel, *, crowded_cell: int) -> float:
+def stranger_pairs(
+    counter: PairCounter | People, blocking: Pass, model: PairModel, *, crowded_cell: int
+) -> float:
     """Estimate how many pairs of *different* people meet in a pass: the sum of P(two people) over its pairs.
 
     `independent_rows` cannot find every duplicate of a noisy extract, and a strong pass brings together almost only
     duplicates, so every pair is judged by all that both records hold. Where there are very many, only neighbours in a
-    cell of n rows are looked at, each for n/2 pairs. The answer is at least what chance alone would bring together.
+    cell of n rows are looked at, each for n/2 pairs, and of these `ALL_PAIRS` at even distances. The answer is at least
+    what chance alone would bring together.
     """
     rows = counter.complete(blocking.parts)
     chance = chance_pairs(counter, blocking.parts)
     if len(rows) < 2:
         return chance
-    keys, count = combine([counter.codes(part)[rows] for part in blocking.parts])
+    beside, keys, count = repeated([counter.codes(part)[rows] for part in blocking.parts])
     sizes = np.bincount(keys, minlength=count)
     upper = max(float(pairs_in(sizes[sizes <= crowded_cell])), chance)
     if upper > HOPELESS * counter.rows:
         return upper
-    beside = np.flatnonzero(sizes[keys] > 1)
-    beside = beside[sizes[keys[beside]] <= crowded_cell]
-    order = beside[np.argsort(keys[beside], kind="stable")]
-    keys, rows = keys[order], rows[order]
+    roomy = sizes[keys] <= crowded_cell
+    beside, keys = beside[roomy], keys[roomy]
+    order = np.argsort(keys, kind="stable")
+    keys, rows = keys[order], rows[beside[order]]
     if upper <= ALL_PAIRS:
         pairs = pairs_in_groups(keys, rows, largest=crowded_cell + 1)
         weights = np.ones(len(pairs))
     else:
         first = np.flatnonzero(keys[1:] == keys[:-1])
+        step = -(-len(first) // ALL_PAIRS)
+        weights = step * sizes[keys[first[::step]]] / 2
+        first = first[::step]
         pairs = np.stack([rows[first], rows[first + 1]], axis=1)
-        weights = sizes[keys[first]] / 2
-    strangers = model.stranger(levels_of(counter, pairs))
+    strangers = model.stranger(levels_of(*counter.few(pairs)))
     return min(max(float((weights * strangers).sum()), chance), upper)
 
 
@@ -151,20 +166,23 @@ def counts_of(
     Returns:
         `rows`: rows counted; `pairs`: pairs of them; `levels`: comparison -> level -> pairs;
         `family`: level of the family correction -> pairs;
-        `passes`: pass name -> pairs that would meet in it, crowded cells left out.
+        `passes`: pass name -> of `pairs`, those that would meet in it, crowded cells left out (all rows count).
     """
     rows = independent_rows(derived, version_subject)
     counter = PairCounter({name: coded.take(rows) for name, coded in derived.items()})
     levels = [level_pairs(counter, comparison) for comparison in COMPARISONS]
     family = family_pairs(counter)
     model = fit_to(counter, model_from(counter, levels, family))
+    people = all_people(derived, version_subject, counted=counter)
+    scale = counter.pairs / max(people.pairs, 1)
+
+    def strangers(blocking: Pass) -> float:
+        return scale * stranger_pairs(people, blocking, model, crowded_cell=crowded_cell)
+
     return {
         "rows": counter.rows,
         "pairs": counter.pairs,
         "levels": {comparison.name: counts for comparison, counts in zip(COMPARISONS, levels, strict=True)},
         "family": family,
-        "passes": {
-            blocking.name: round(stranger_pairs(counter, blocking, model, crowded_cell=crowded_cell), 3)
-            for blocking in passes
-        },
+        "passes": {blocking.name: round(strangers(blocking), 3) for blocking in passes},
     }

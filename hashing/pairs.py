@@ -8,6 +8,7 @@ only these numbers; the linkage unit pools them (it cannot sample pairs: unrelat
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import combinations
 
@@ -81,6 +82,10 @@ class PairCounter:
         other.pairs = other.rows * (other.rows - 1) // 2
         return other
 
+    def few(self, pairs: NDArray[np.int64]) -> tuple[PairCounter, NDArray[np.int64]]:
+        """Return a counter that knows all about the rows of `pairs`, and their numbers in it: this one."""
+        return self, pairs
+
     @property
     def names(self) -> frozenset[str]:
         """The derived values that are held."""
@@ -139,6 +144,56 @@ class PairCounter:
                 rows = int(np.all([self._codes[name] >= 0 for name in chosen], axis=0).sum())
                 total += (-1) ** (size + 1) * (rows * (rows - 1) // 2)
         return total
+
+
+_KEPT_CODES = 8
+"""Columns of codes that are kept: the parts of the passes that were counted last."""
+
+
+class People:
+    """The records of an agency, one a person, however many there are: codes are made when they are asked for.
+
+    Args:
+        derived: Derived values of every version by name.
+        rows: One version a person.
+    """
+
+    def __init__(self, derived: Mapping[str, Column], rows: NDArray[np.int64]) -> None:
+        self._derived, self._at = derived, rows
+        self.rows = len(rows)
+        self.pairs = self.rows * (self.rows - 1) // 2
+        self._kept: OrderedDict[str, NDArray[np.int32]] = OrderedDict()
+        self._rates: dict[str, float] = {}
+
+    def codes(self, name: str) -> NDArray[np.int32]:
+        """Return the codes of a derived value; all missing when it is not held."""
+        if name not in self._kept:
+            held = self._derived.get(name)
+            codes = np.full(self.rows, -1, dtype=np.int32) if held is None else held.take(self._at).codes
+            self._kept[name] = codes
+        self._kept.move_to_end(name)
+        if len(self._kept) > _KEPT_CODES:
+            self._kept.popitem(last=False)
+        return self._kept[name]
+
+    def complete(self, names: Sequence[str]) -> NDArray[np.int64]:
+        """Return the rows that hold all of `names`."""
+        return np.flatnonzero(np.all([self.codes(name) >= 0 for name in names], axis=0))
+
+    def rate(self, name: str) -> float:
+        """Return the share of all pairs of rows that agree on one derived value."""
+        if name not in self._rates:
+            codes = self.codes(name)
+            agreeing = pairs_in(np.bincount(codes[codes >= 0])) if (codes >= 0).any() else 0
+            self._rates[name] = agreeing / max(self.pairs, 1)
+        return self._rates[name]
+
+    def few(self, pairs: NDArray[np.int64]) -> tuple[PairCounter, NDArray[np.int64]]:
+        """Return a counter of the rows of `pairs` only, and the pairs by their numbers in it."""
+        rows, places = np.unique(pairs, return_inverse=True)
+        chosen = self._at[rows]
+        counter = PairCounter({name: column.take(chosen) for name, column in self._derived.items()})
+        return counter, places.reshape(pairs.shape)
 
 
 def level_pairs(counter: PairCounter, comparison: Comparison) -> dict[str, int]:

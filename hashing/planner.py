@@ -19,10 +19,10 @@ from numpy.typing import NDArray
 from governance.agreement import Budget
 from hashing.broad import fit_to
 from hashing.coding import Column
-from hashing.counts import chance_pairs, independent_rows, stranger_pairs
+from hashing.counts import all_people, chance_pairs, independent_rows, stranger_pairs
 from hashing.derive import derive, with_rarity
 from hashing.likeness import PairModel, model_of
-from hashing.pairs import PairCounter
+from hashing.pairs import PairCounter, People
 from hashing.perturb import ERRORS, perturb
 from hashing.pilot import run_pilot
 from hashing.subjects import Subjects
@@ -126,7 +126,11 @@ class _Counters:
     """
 
     def __init__(
-        self, made: Sequence[tuple[PairCounter, PairModel]], sizes: Sequence[int], *, crowded_cell: int
+        self,
+        made: Sequence[tuple[PairCounter | People, PairModel]],
+        sizes: Sequence[int],
+        *,
+        crowded_cell: int,
     ) -> None:
         self._made = made
         self._sizes = sizes
@@ -156,28 +160,32 @@ class StrangerCounts:
     """
 
     def __init__(self, subjects: Sequence[Subjects], *, population: int, crowded_cell: int) -> None:
-        whole, sample = [], []
+        whole: list[tuple[PairCounter | People, PairModel]] = []
+        part: list[tuple[PairCounter | People, PairModel]] = []
+        few: list[tuple[PairCounter | People, PairModel]] = []
         for each in subjects:
             derived = with_rarity(derive(each))
             rows = independent_rows(derived, each.version_subject)
             counter = PairCounter({name: column.take(rows) for name, column in derived.items()})
             model = fit_to(counter, model_of(counter))
-            whole.append((counter, model))
+            whole.append((all_people(derived, each.version_subject, counted=counter), model))
+            part.append((counter, model))
             # Rows are in random order, so the first ones are a random sample.
-            sample.append((counter.first(SAMPLED_ROWS), model))
+            few.append((counter.first(SAMPLED_ROWS), model))
         growth = population / max(sum(each.count for each in subjects), 1)
         sizes = [round(each.count * growth) for each in subjects]
-        self._whole = _Counters(whole, sizes, crowded_cell=crowded_cell)
-        self._sample = _Counters(sample, sizes, crowded_cell=crowded_cell)
+        steps = [few, part, whole] if any(isinstance(each, People) for each, _ in whole) else [few, part]
+        self._ever_more = [_Counters(made, sizes, crowded_cell=crowded_cell) for made in steps]
 
     def bound(self, blocking: Pass) -> float:
         """Return the λ that the pass would have if its parts were independent: a lower bound, and quick."""
-        return self._whole.chance(blocking)
+        return self._ever_more[1].chance(blocking)
 
     def estimates(self, blocking: Pass) -> Iterator[float]:
-        """Yield λ of the pass: first from a sample of the records, then from all that are counted."""
-        yield max(self._sample.strangers(blocking), self.bound(blocking))
-        yield self._whole.strangers(blocking)
+        """Yield λ of the pass: first from a sample of the records, then a larger one, last from all of them."""
+        for counters in self._ever_more[:-1]:
+            yield max(counters.strangers(blocking), self.bound(blocking))
+        yield self._ever_more[-1].strangers(blocking)
 
 
 SAMPLED_ROWS = 12_000

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from itertools import combinations
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from numpy.typing import NDArray
 from sealing_builders import LIMITS, person, subjects_of
 
 from hashing import counts as counting
 from hashing import pairs as pairing
-from hashing.coding import Coded, Column, combine, encode, factorize, recode
+from hashing.coding import Coded, Column, combine, encode, factorize, recode, repeated
 from hashing.counts import chance_pairs, counts_of, independent_rows, stranger_pairs
 from hashing.derive import derive, with_rarity
 from hashing.likeness import levels_of, model_of
@@ -367,3 +370,53 @@ def test_strangers_are_never_fewer_than_chance_brings_together() -> None:
         blocking = parse_pass(text)
         met = stranger_pairs(counter, blocking, model, crowded_cell=20)
         assert met >= chance_pairs(counter, blocking.parts) - 1e-9
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.lists(st.tuples(st.integers(-1, 4), st.integers(-1, 3)), max_size=60))
+def test_repeated_tuples_are_found_with_dense_codes(tuples: list[tuple[int, int]]) -> None:
+    """Exactly the rows whose tuple another row bears are told, equal tuples by equal codes from 0 on."""
+    columns = [np.array([each[place] for each in tuples], dtype=np.int32) for place in (0, 1)]
+    rows, keys, count = repeated(columns)
+    often = Counter(tuples)
+    assert rows.tolist() == [row for row, each in enumerate(tuples) if often[each] > 1]
+    assert count == sum(size > 1 for size in often.values())
+    assert sorted(set(keys.tolist())) == list(range(count))
+    named = {tuples[row]: key for row, key in zip(rows.tolist(), keys.tolist(), strict=True)}
+    assert [named[tuples[row]] for row in rows.tolist()] == keys.tolist()
+    assert len(set(named.values())) == len(named)
+
+
+def _strangers_of_one_name() -> tuple[dict[str, Column], NDArray[np.int32]]:
+    """Three hundred people, of whom pairs, threes and eights share both names and nothing else."""
+    rows = []
+    for n in range(300):
+        name = f"{'BCDFGHJKLM'[n % 10]}{'AEIOU'[n // 10 % 5]}{'LMNRST'[n // 50 % 6]}"
+        of = 0 if n < 8 else 1 + n // 2  # one name eight times, the others twice
+        rows.append(
+            {
+                "ref": f"r{n}",
+                "forename": f"{'KLMNPRST'[of % 8]}{'AEIO'[of // 8 % 4]}{'DGLMN'[of // 32 % 5]}AN",
+                "surname": f"{'BCDFGHJKLM'[of % 10]}{'AEIOU'[of // 10 % 5]}{'LMNRST'[of // 50 % 6]}WORTH",
+                "dob": f"{1930 + n % 70}-0{1 + n % 9}-{10 + n % 19}",
+                "address": f"{1 + n} {name} Street",
+            }
+        )
+    subjects = subjects_of(rows)
+    return with_rarity(derive(subjects)), subjects.version_subject
+
+
+def test_strangers_are_counted_among_all_records_of_a_large_file(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Beyond the sample for levels all records count for a pass, and cells are as crowded as in the file."""
+    derived, owner = _strangers_of_one_name()
+    blocking = parse_pass("forename.canonical+surname.canonical")
+
+    def rate(crowded_cell: int) -> float:
+        made: dict[str, Any] = counts_of(derived, owner, [blocking], crowded_cell=crowded_cell)
+        return float(made["passes"][blocking.name] / made["pairs"])
+
+    small = rate(20)
+    monkeypatch.setattr(counting, "COUNTED_ROWS", len(owner) // 4)
+    assert rate(20) == pytest.approx(small, rel=0.25)
+    # A sample of a quarter would hold a quarter of the crowded cell, and not see that it is one.
+    assert rate(3) < rate(20) - 20 / PairCounter(derived).pairs
