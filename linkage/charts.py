@@ -16,7 +16,7 @@ from splink import DuckDBAPI, Linker
 
 from linkage.charts_page import page, table
 from linkage.database import connect
-from linkage.explain import REVIEW_WORDS, Explanation
+from linkage.explain import READING, REVIEW_WORDS, Explanation, likelihood
 from linkage.model import silent
 from schemas.scheme import TOKENS, column
 
@@ -46,12 +46,18 @@ def _figure(chart: str, caption: str) -> str:
     return f"<figure>\n{chart}\n<figcaption>{escape(caption)}</figcaption>\n</figure>"
 
 
+_WATERFALL = (
+    "The same steps as Splink draws them, from left to right: a bar that goes up speaks for one person, one that goes "
+    "down against. The last bar is the score. Left: weight; right: probability."
+)
+
+
 def _steps_table(found: Explanation) -> str:
     rows = [
         (
             step.name,
             step.label,
-            *(f"{value:.4g}" if value is not None else "" for value in (step.m, step.u)),
+            *(likelihood(value) for value in (step.m, step.u)),
             f"{step.weight:+.2f}",
             f"{step.total:+.2f}",
         )
@@ -69,16 +75,18 @@ def pair_html(found: Explanation, settings: Mapping[str, Any]) -> str:
     """
     record = {f"gamma_{name}": gamma for name, gamma in found.gammas.items()}
     (chart,) = _charts(settings, {**record, "match_weight": found.match_weight})
-    verdict = "one person" if found.joined else "two people"
     sentence = (
-        f"Run {found.run_id} takes these records for <strong>{verdict}</strong>: match weight "
-        f"{found.match_weight:+.2f} (log2 of the odds), match probability {found.match_probability:.4f}. They met in "
-        f"{len(found.found_by)} pass(es)."
+        f"Run {escape(found.run_id)} takes these records for <strong>{escape(found.verdict)}</strong>. Match weight "
+        f"{found.match_weight:+.2f} (log2 of the odds), match probability {found.match_probability:.4f}; links are "
+        f"believed from {found.threshold} on."
     )
     parts = [f"<p>{sentence}</p>"]
     if found.review is not None:
         parts.append(f"<p>For a person to look at: {escape(REVIEW_WORDS[found.review])}.</p>")
-    parts += [_steps_table(found), _figure(chart, "The same steps as Splink draws them (waterfall chart).")]
+    parts += [_steps_table(found), f"<p>{escape(READING)}</p>", _figure(chart, _WATERFALL)]
+    met = "".join(f"<li>{escape(name.replace('+', ', '))}</li>" for name in found.found_by)
+    parts.append(f"<p>They met in {len(found.found_by)} of {found.passes} passes, in which these agree:</p>")
+    parts.append(f"<ul>{met}</ul>")
     parts.append("<p>Made from comparison levels alone. This page holds no identifier and no token.</p>")
     return page(f"{found.record_a} and {found.record_b}", parts)
 
@@ -94,7 +102,9 @@ def model_html(run_id: str, settings: Mapping[str, Any]) -> str:
     return page(
         f"The model of run {run_id}",
         [
-            "<p>How much each level of agreement speaks for (to the right) or against (to the left) one person.</p>",
+            "<p>How much each level of agreement speaks for (to the right) or against (to the left) one person. The "
+            "bars called family take back what relatives share too.</p>",
+            f"<p>{escape(READING)}</p>",
             _figure(weights, "Match weights, log2 of m over u."),
             _figure(
                 probabilities,

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from textwrap import wrap
 from typing import Any
 
 import pyarrow.compute as pc
@@ -61,6 +62,8 @@ class Explanation:
         match_weight: The score, log2 of the odds.
         match_probability: The same as a probability.
         found_by: Passes in which the two met.
+        passes: Passes of the run.
+        threshold: Probability from which on the run believes a link.
         joined: Whether they are one person in this run.
         review: Why they stand in the review file; None when they do not.
         gammas: Comparison -> gamma, the family correction included; -1 null, larger is stronger.
@@ -73,9 +76,21 @@ class Explanation:
     match_weight: float
     match_probability: float
     found_by: tuple[str, ...]
+    passes: int
+    threshold: float
     joined: bool
     review: str | None
     gammas: dict[str, int]
+
+    @property
+    def verdict(self) -> str:
+        """Whether they are one person, and whether this link is why."""
+        strong = self.match_probability >= self.threshold
+        if self.joined:
+            return (
+                "one person" if strong else "one person, through other records: this link alone is too weak"
+            )
+        return "two people, though this link is strong enough: it was cut" if strong else "two people"
 
 
 def parse_label(text: str) -> tuple[str, int]:
@@ -230,6 +245,8 @@ def explain_pair(folder: Path, record_a: str, record_b: str) -> Explanation:
         found_by=tuple(
             entry["name"] for index, entry in enumerate(summary["blocking"]) if link["found_by"] >> index & 1
         ),
+        passes=len(summary["blocking"]),
+        threshold=float(summary["settings"]["threshold"]),
         joined=joined,
         review=_review(folder, record_a, record_b),
         gammas=gammas,
@@ -248,24 +265,50 @@ def model_of(folder: Path) -> tuple[str, dict[str, Any]]:
     return str(summary["run"]), read_model_document(folder / "model.json")
 
 
+def likelihood(share: float | None) -> str:
+    """Return a probability as people read it: digits, or one in so many when it is small."""
+    if share is None:
+        return ""
+    return f"{share:.3g}" if share >= _SMALL else f"1 in {float(f'{1 / share:.3g}'):,.0f}"
+
+
+_SMALL = 0.01
+
+READING = (
+    "m: how often two records of one person agree like this. u: how often two records of two people do. The weight is "
+    "log2(m/u): +1 doubles the odds of one person, -1 halves them. Weights add up; 0 in all is even odds."
+)
+"""How to read the steps, for somebody who has never seen any."""
+
+
+def _row(name: str, label: str, m: float | None, u: float | None, weights: Sequence[float]) -> list[str]:
+    """Return a line of a table of steps, and more lines where the label is long."""
+    words = wrap(label, 49)
+    figures = "".join(f"{weight:>+9.2f}" for weight in weights)
+    lines = [f"  {name:12}{words[0]:50}{likelihood(m):>9}{likelihood(u):>17}{figures}"]
+    return [*lines, *(f"  {'':12}{more}" for more in words[1:])]
+
+
+def _head(*weights: str) -> str:
+    named = "".join(f"{weight:>9}" for weight in weights)
+    return f"  {'':12}{'what agrees':50}{'m':>9}{'u':>17}{named}"
+
+
 def explanation_text(found: Explanation) -> str:
     """Return an explanation for a terminal."""
     lines = [
-        f"{found.record_a} and {found.record_b} in run {found.run_id}: "
-        + ("one person." if found.joined else "two people."),
-        f"Match weight {found.match_weight:+.2f}, match probability {found.match_probability:.4f}.",
-        "",
-        f"  {'':12}{'what agrees':50}{'m':>9}{'u':>11}{'weight':>9}{'so far':>9}",
+        f"{found.record_a} and {found.record_b} in run {found.run_id}: {found.verdict}.",
+        f"Match weight {found.match_weight:+.2f}, match probability {found.match_probability:.4f}; links are believed "
+        f"from {found.threshold} on.",
     ]
-    for step in found.steps:
-        m, u = (f"{value:.4g}" if value is not None else "" for value in (step.m, step.u))
-        lines.append(
-            f"  {step.name:12}{step.label[:49]:50}{m:>9}{u:>11}{step.weight:>+9.2f}{step.total:>+9.2f}"
-        )
-    lines += ["", f"They met in {len(found.found_by)} pass(es): {', '.join(found.found_by)}."]
     if found.review is not None:
         lines.append(f"For a person to look at: {REVIEW_WORDS[found.review]}.")
-    return "\n".join(lines)
+    lines += ["", _head("weight", "so far")]
+    for step in found.steps:
+        lines += _row(step.name, step.label, step.m, step.u, (step.weight, step.total))
+    lines += ["", *wrap(READING, 110)]
+    lines += ["", f"They met in {len(found.found_by)} of {found.passes} passes, in which these agree:"]
+    return "\n".join([*lines, *(f"  {name.replace('+', ', ')}" for name in found.found_by)])
 
 
 REVIEW_WORDS = {
@@ -282,18 +325,16 @@ def model_text(run_id: str, document: Mapping[str, Any]) -> str:
     stated = document["parameters"]
     lines = [
         f"The model of run {run_id}, trained in run {document['run']} on {document['subjects']:,} records.",
-        f"Chance that two random records are one person: {stated['prior']:.3g}.",
+        f"Chance that two random records are one person: {likelihood(stated['prior'])}.",
         "",
-        f"  {'':12}{'what agrees':50}{'m':>9}{'u':>11}{'weight':>9}",
+        _head("weight"),
     ]
     for comparison in COMPARISONS:
         labels = {level.name: level.label for level in comparison.levels} | {"else": "nothing agrees"}
         for level in level_names(comparison):
             m, u = stated["m"][comparison.name][level], stated["u"][comparison.name][level]
-            lines.append(
-                f"  {comparison.name:12}{labels[level][:49]:50}{m:>9.4g}{u:>11.4g}{math.log2(m / u):>+9.2f}"
-            )
+            lines += _row(comparison.name, labels[level], m, u, (math.log2(m / u),))
         seen = document["seen"].get(comparison.name, 0)
         if not seen:
             lines.append(f"  {'':12}(m of {comparison.name} is the shipped prior: no pass could teach it)")
-    return "\n".join(lines)
+    return "\n".join([*lines, "", *wrap(READING, 110)])

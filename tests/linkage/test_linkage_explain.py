@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 import re
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +16,15 @@ from linkage_world import AGENCIES, AS_OF, NOW, World
 
 from cli import main
 from linkage.charts import model_html, pair_html
-from linkage.explain import decode, explain_pair, explanation_text, model_of, model_text, parse_label
+from linkage.explain import (
+    decode,
+    explain_pair,
+    explanation_text,
+    likelihood,
+    model_of,
+    model_text,
+    parse_label,
+)
 from linkage.run import link
 from schemas.errors import InputError, ModelInvalid
 from schemas.scheme import COMPARISONS
@@ -76,6 +84,48 @@ def test_what_a_reviewer_sees_can_be_explained(folder: Path) -> None:
         found = explain_pair(folder, row["record_a"], row["record_b"])
         assert (found.review, found.joined) == (row["reason"], row["joined"])
         assert "For a person to look at" in explanation_text(found)
+
+
+@pytest.mark.parametrize(
+    ("joined", "probability", "words"),
+    [
+        (True, 0.9, "one person"),
+        (True, 0.4, "through other records: this link alone is too weak"),
+        (False, 0.9, "it was cut"),
+        (False, 0.4, "two people"),
+    ],
+)
+def test_the_verdict_says_whether_the_link_is_why(
+    folder: Path, pairs: list[dict[str, Any]], joined: bool, probability: float, words: str
+) -> None:
+    """A weak link of two records that others hold together is not told as if it had joined them."""
+    found = explain_pair(folder, *_labels(pairs[0]))
+    assert found.threshold == json.loads((folder / "run.json").read_text())["settings"]["threshold"]
+    made = replace(found, joined=joined, match_probability=probability)
+    assert made.verdict.endswith(words)
+    assert made.verdict in explanation_text(made)
+
+
+def test_an_analyst_can_read_it_without_a_manual(folder: Path, pairs: list[dict[str, Any]]) -> None:
+    """Words are whole, figures say what they are, and the bound that decides stands beside the score."""
+    for row in pairs[:40]:
+        found = explain_pair(folder, *_labels(row))
+        text = explanation_text(found)
+        for step in found.steps:
+            assert set(step.label.split()) <= set(text.split())
+        assert f"links are believed from {found.threshold} on" in text
+        assert "how often two records of one person agree like this" in text
+        assert f"{len(found.found_by)} of {found.passes} passes" in text
+        assert "e-0" not in text
+
+
+@pytest.mark.parametrize(
+    ("share", "words"),
+    [(None, ""), (0.9648, "0.965"), (0.01, "0.01"), (0.00134, "1 in 746"), (2.685e-5, "1 in 37,200")],
+)
+def test_small_probabilities_are_told_as_one_in_so_many(share: float | None, words: str) -> None:
+    """Nobody has to read 2.685e-05."""
+    assert likelihood(share) == words
 
 
 @pytest.mark.parametrize(
