@@ -28,7 +28,7 @@ from schemas.policies import Expectation
 BESIDE = "check.yaml"
 NO_REGISTER = (
     "Whether erasures and upheld objections were applied by their date (rule O06): no register of requests was named "
-    "(--requests)."
+    "(--request-register)."
 )
 _ENTRIES = {"check_version", "agreement", "key", "parties", "expect", "tables", "after"}
 _EXPECTED = {"kind", "agreement_digest", "run", "sender", "purpose", "key_check", "normaliser"}

@@ -128,7 +128,7 @@ def erase(
     At an agency, --refs names the people; references never stand on the command line. --send writes a request for the
     linkage unit, which names row numbers of a run and nobody. The unit applies it with --request, and writes notices
     for the agencies that were told of them, which they apply with --request in turn. In the register of requests
-    (--requests) an erasure of people is written down as soon as it is asked for, and closed when it was done.
+    (--request-register) an erasure of people is written down as soon as it is asked for, and closed when it was done.
 
     \b
     Example:  tallystick erase . --refs erase.txt --agreement agreement.yaml --key police.key \\

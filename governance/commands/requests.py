@@ -16,10 +16,10 @@ if TYPE_CHECKING:
 
 
 def requests_option(command: Command) -> Command:
-    """Add `--requests FILE`."""
+    """Add `--request-register FILE`."""
     return click.option(
         "requests_file",
-        "--requests",
+        "--request-register",
         type=FILE,
         envvar="TALLYSTICK_REQUESTS",
         help="Register of requests, for rule O06 [TALLYSTICK_REQUESTS; default: AGREEMENT.requests, if it is there].",

@@ -9,7 +9,7 @@ from datetime import date
 from governance.lifecycle.request_register import Entry, RequestRegister
 
 NO_REGISTER = (
-    "No register of requests was named (--requests), so rule O06 will not know of this one. Begin one with: "
+    "No register of requests was named (--request-register), so rule O06 will not know of this one. Begin one with: "
     "tallystick requests new."
 )
 

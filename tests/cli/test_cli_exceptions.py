@@ -121,7 +121,7 @@ def test_open_goes_on_and_says_so(small_county: SmallCounty, tmp_path: Path) -> 
     register = RequestRegister.create(tmp_path / "late.requests")
     register.add(kind="erasure", agency="police", received=date(2026, 1, 2))
     package = small_county.path("run") / "returns" / "police.tally"
-    words = ("--requests", register.path)
+    words = ("--request-register", register.path)
     assert small_county.open(package, tmp_path / "a.csv", *words).exit_code == 1
     granted = small_county.grant("o06.json", rule="O06", reason="A child is at risk today")
     opened = small_county.open(package, tmp_path / "a.csv", *words, "--exception", granted)
@@ -141,7 +141,7 @@ def test_a_report_goes_on_under_an_exception(small_county: SmallCounty, tmp_path
     register = RequestRegister.create(tmp_path / "late.requests")
     register.add(kind="objection", agency="police", received=date(2026, 1, 2))
     call = ("report", small_county.path("run"), "--agreement", small_county.path("agreement.yaml"))
-    more = ("--requests", register.path, "--out", tmp_path / "report.html")
+    more = ("--request-register", register.path, "--out", tmp_path / "report.html")
     refused = run(*call, *more)
     assert (refused.exit_code, "An objection was not applied by its date" in refused.stderr) == (1, True)
     assert not (tmp_path / "report.html").exists()

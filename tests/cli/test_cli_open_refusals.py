@@ -72,19 +72,19 @@ def test_open_refuses_while_an_erasure_is_late(small_county: SmallCounty, tmp_pa
     """Rule O06 is asked from the register, named or found in the environment; applied, the return opens."""
     register = _late_register(tmp_path / "late.requests")
     package = small_county.path("run") / "returns" / "police.tally"
-    said = refused(small_county, package, tmp_path / "results.csv", "--requests", register.path)
+    said = refused(small_county, package, tmp_path / "results.csv", "--request-register", register.path)
     assert "O06: " in said
     assert "An erasure was not applied by its date" in said
     assert "tallystick erase" in said
     register.close("request-1", "refused", on=date(2026, 1, 9))
-    opened = small_county.open(package, tmp_path / "results.csv", "--requests", register.path)
+    opened = small_county.open(package, tmp_path / "results.csv", "--request-register", register.path)
     assert opened.exit_code == 0, opened.output
 
 
 def test_link_refuses_while_an_erasure_is_late(small_county: SmallCounty, tmp_path: Path) -> None:
     """The unit's own register stops returns from being made; no run folder is left."""
     register = _late_register(tmp_path / "unit.requests")
-    linked = small_county.link("--requests", register.path, out="late")
+    linked = small_county.link("--request-register", register.path, out="late")
     assert linked.exit_code == 1
     assert "An erasure was not applied by its date" in linked.stderr
     assert not small_county.path("late").exists()
@@ -101,9 +101,9 @@ def test_open_refuses_a_person_whose_objection_was_upheld(small_county: SmallCou
         register.add(kind=kind, agency="police", received=date.today(), refs=[ref], case=kind)
         register.close(kind, "applied", on=date.today())
         if kind == "erasure":
-            opened = small_county.open(package, tmp_path / "second.csv", "--requests", register.path)
+            opened = small_county.open(package, tmp_path / "second.csv", "--request-register", register.path)
             assert "Look at O06: " in opened.stdout
-    said = refused(small_county, package, tmp_path / "third.csv", "--requests", register.path)
+    said = refused(small_county, package, tmp_path / "third.csv", "--request-register", register.path)
     assert "This tells of a person whose objection was applied" in said
     assert ref not in said
 

@@ -65,7 +65,7 @@ def test_o06_is_asked_of_everything_that_is_kept_or_leaves(county: County, tmp_p
     register.add(kind="erasure", agency="police", received=date(2026, 6, 4))
     for kind, (path, who) in artefacts(county, tmp_path).items():
         for day, late in (("2026-07-04", False), ("2026-07-05", True)):
-            report = check(county, path, "--on", day, "--requests", register.path, who=who)
+            report = check(county, path, "--on", day, "--request-register", register.path, who=who)
             assert report["kind"] == kind
             assert ("O06" in blocks(report)) is late, (kind, day)
             assert NO_REGISTER not in report["not_checked"]

@@ -547,7 +547,7 @@ def test_an_erasure_answers_the_request_that_was_written_down(county: County) ->
     words = (
         "--refs",
         county.folder / "refs.txt",
-        "--requests",
+        "--request-register",
         register.path,
         "--receipt",
         county.folder / "r",
@@ -561,11 +561,11 @@ def test_the_unit_keeps_requests_by_their_digest(county: County) -> None:
     register = RequestRegister.create(county.folder / "unit.requests")
     folder = erase_at_police(county, ref_of("police", 1))
     (package,) = folder.glob("*.tally")
-    good(erase(county, UNIT, "--request", package, "--requests", register.path, "--json"))
+    good(erase(county, UNIT, "--request", package, "--request-register", register.path, "--json"))
     (entry,) = register.entries()
     assert (entry.agency, entry.people, entry.outcome) == ("police", (), None)
     assert entry.package is not None
-    apply(county, UNIT, folder, "--requests", register.path)
+    apply(county, UNIT, folder, "--request-register", register.path)
     assert [each.outcome for each in register.entries()] == ["applied"]
 
 
