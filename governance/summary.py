@@ -51,14 +51,14 @@ def _rolling_lines(rolling: Mapping[str, Any] | None) -> list[str]:
     if rolling is None:
         return []
     lines = [
-        f"People in contact with several agencies in any {rolling['months']} months since "
+        f"People in contact with several agencies in any {rolling['months']} months after "
         f"{rolling['contacts_after']}, when the contacts that were sent begin: {shown(rolling['people'])}"
     ]
     lines += [
         f"  with {number} agencies: {shown(people)}" for number, people in rolling["by_agencies"].items()
     ]
     lines.append(
-        f"  whose busiest {rolling['months']} months began before that day, so that more may have happened than is "
+        f"  whose busiest {rolling['months']} months began earlier, so that more may have happened than is "
         f"counted: {shown(rolling['cut'])}"
     )
     return lines

@@ -98,13 +98,13 @@ def test_worst_windows_are_told_in_words(rolling: County, tmp_path: Path) -> Non
     summary = json.loads((rolling.home(UNIT) / "run" / "run.json").read_text())
     summary["multi_agency"]["rolling"]["cut"] = 14
     lines = "\n".join(_multi_agency_lines(safe_multi_agency(summary["multi_agency"], min_cell=5)))
-    assert "in any 12 months since 2025-06-30, when the contacts that were sent begin: 1,745" in lines
-    assert "began before that day, so that more may have happened than is counted: 14" in lines
+    assert "in any 12 months after 2025-06-30, when the contacts that were sent begin: 1,745" in lines
+    assert "began earlier, so that more may have happened than is counted: 14" in lines
     page = tmp_path / "report.html"
     agreement = rolling.folder / "agreement.yaml"
     result = run("report", rolling.home(UNIT) / "run", "--agreement", agreement, "--out", page)
     assert result.exit_code == 0, result.output
-    assert "in any 12 months since 2025-06-30" in page.read_text()
+    assert "in any 12 months after 2025-06-30" in page.read_text()
     assert "<td>262</td>" not in page.read_text()
 
 
