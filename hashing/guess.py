@@ -179,7 +179,7 @@ class _Draft:
 
     def sample(self, header: str) -> pa.StringArray:
         column = self.table.column(header).unify_dictionaries().combine_chunks()
-        return plain_strings(as_text(column, "a drafted mapping", self.source))
+        return plain_strings(as_text(column, header, self.source))
 
     def place_columns(self) -> None:
         for logical in COLUMNS:
@@ -299,7 +299,7 @@ def guess_mapping(table: pa.Table, *, agency: str, source: str) -> Guess:
         raise ExtractError(
             "fewer than two columns have a name that is known, so the first line may not be the header.",
             where=source,
-            remedy="Make the first line the header, or write mapping.yaml by hand (docs/guides/extracts.md).",
+            remedy="Make the first line the header; or write mapping.yaml by hand (docs/guides/extracts.md).",
         )
     for step in (
         draft.place_columns,

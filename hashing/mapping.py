@@ -89,13 +89,19 @@ def _entries(value: Any, where: str) -> dict[str, Any]:
     if value is None:
         return {}
     if not isinstance(value, dict) or not all(isinstance(key, str) for key in value):
-        raise MappingError("this must be a list of `name: value` entries.", where=where)
+        raise MappingError(
+            "this must be a list of `name: value` entries.",
+            where=where,
+            remedy="Write each entry on a line of its own, indented below this name.",
+        )
     return value
 
 
 def _text(value: Any, where: str) -> str:
     if not isinstance(value, str):
-        raise MappingError("this must be text; put it in quotes.", where=where)
+        raise MappingError(
+            "this must be text.", where=where, remedy="Put it in quotes; if it is a list, leave one of it."
+        )
     return value
 
 
@@ -112,7 +118,9 @@ def _logical(entries: Mapping[str, Any], where: str) -> None:
 def _formats(value: Any, where: str) -> tuple[str, ...]:
     listed = [value] if isinstance(value, str) else value
     if not isinstance(listed, list):
-        raise MappingError("this must be a date format such as '%d/%m/%Y', or a list of them.", where=where)
+        raise MappingError(
+            "this must be a date format, or a list of them.", where=where, remedy="Write '%d/%m/%Y', or such."
+        )
     return tuple(_text(entry, where) for entry in listed)
 
 
@@ -143,7 +151,9 @@ def _standards(entries: Mapping[str, Any], where: str) -> dict[str, str]:
 def _headers(value: Any, where: str) -> tuple[str, ...]:
     if not isinstance(value, list) or not value:
         raise MappingError(
-            "this must be a list of columns of the extract, such as [first, middle].", where=where
+            "this must be a list of columns of the extract.",
+            where=where,
+            remedy="Write them in brackets, such as [first, middle].",
         )
     return tuple(_text(header, where) for header in value)
 
@@ -160,7 +170,11 @@ def _split(entries: Mapping[str, Any], where: str) -> dict[str, str]:
     for header, order in found.items():
         _among(order, ORDERS, f"{where}.{header}")
     if len(found) > 1:
-        raise MappingError("only one column can hold the whole name.", where=where)
+        raise MappingError(
+            "only one column can hold the whole name.",
+            where=where,
+            remedy="Leave one here; name the others under `also: name`.",
+        )
     return found
 
 
@@ -180,7 +194,9 @@ def _refuse_two_origins(mapping: AgencyMapping, where: str) -> None:
 def _delimiter(text: str | None, where: str) -> str | None:
     text = "\t" if text == "tab" else text
     if text is not None and (len(text) != 1 or text in '"\r\n' or not text.isascii()):
-        raise MappingError('this must be one character such as ";", or tab.', where=where)
+        raise MappingError(
+            "this must be one character.", where=where, remedy='Write one character such as ";", or tab.'
+        )
     return text
 
 
@@ -241,6 +257,10 @@ def load_mapping(path: Path) -> dict[str, AgencyMapping]:
             remedy="At the top stand `mapping_version: 1` and `agencies:`.",
         )
     if document.get("mapping_version", 1) != 1:
-        raise MappingError("this release reads mapping_version 1 only.", where=f"{path}: mapping_version")
+        raise MappingError(
+            "this release reads mapping_version 1 only.",
+            where=f"{path}: mapping_version",
+            remedy="Write mapping_version: 1, or use a newer release.",
+        )
     agencies = _entries(document.get("agencies"), f"{path}: agencies")
     return {name: _agency(entry, f"{path}: agencies.{name}") for name, entry in agencies.items()}

@@ -19,8 +19,13 @@ _BETWEEN = {"address": ", "}
 """What stands between combined cells, where it is not a space."""
 
 
-def as_text(array: pa.Array, logical: str, source: str) -> pa.Array:
+def as_text(array: pa.Array, header: str, source: str) -> pa.Array:
     """Return a column as text: strings, or dictionary-coded strings if it is dictionary-coded.
+
+    Args:
+        array: The column.
+        header: Its header, for messages.
+        source: The source, for messages.
 
     Raises:
         ExtractError: It holds something else than text, numbers or dates.
@@ -35,8 +40,8 @@ def as_text(array: pa.Array, logical: str, source: str) -> pa.Array:
         return array.cast(pa.string())
     except (pa.ArrowInvalid, pa.ArrowNotImplementedError):
         raise ExtractError(
-            f"the column for {logical} does not hold text, numbers or dates.",
-            where=source,
+            "the column does not hold text, numbers or dates.",
+            where=f"{source}, column {header!r}",
             remedy="Export it as text.",
         ) from None
 
@@ -171,18 +176,19 @@ class LogicalColumns:
             ExtractError: A column holds no text.
         """
 
-        def column(header: str, logical: str) -> pa.Array:
-            return as_text(batch.column(self._headers[fold(header)]), logical, self._source)
+        def column(header: str) -> pa.Array:
+            header = self._headers[fold(header)]
+            return as_text(batch.column(header), header, self._source)
 
-        found = {logical: column(header, logical) for logical, header in self._renamed.items()}
+        found = {logical: column(header) for logical, header in self._renamed.items()}
         for logical, parts in self._mapping.combine.items():
-            cells = [plain_strings(column(header, logical)) for header in parts]
+            cells = [plain_strings(column(header)) for header in parts]
             found[logical] = _combined(cells, _BETWEEN.get(logical, " "))
         for header, order in self._mapping.split.items():
-            whole = plain_strings(column(header, "the whole name"))
+            whole = plain_strings(column(header))
             found["forename"], found["surname"] = _split_names(whole, order)
         for kind, headers in self._mapping.also.items():
-            cells = [plain_strings(column(header, f"another {kind}")) for header in headers]
+            cells = [plain_strings(column(header)) for header in headers]
             found[ALSO[kind]] = _combined(cells, "\n")
         for logical, constant in self._mapping.constants.items():
             found[logical] = _constant(constant, batch.num_rows)

@@ -64,9 +64,17 @@ def connection_from(*, variable: str | None = None, file: Path | None = None) ->
     try:
         text = file.read_text(encoding="utf-8-sig").strip()
     except (OSError, UnicodeDecodeError):
-        raise InputError("the file with the connection string cannot be read.", where=str(file)) from None
+        raise InputError(
+            "the file with the connection string cannot be read.",
+            where=str(file),
+            remedy="Check the path and your permissions; it must be text in UTF-8.",
+        ) from None
     if not text:
-        raise InputError("the file with the connection string is empty.", where=str(file))
+        raise InputError(
+            "the file with the connection string is empty.",
+            where=str(file),
+            remedy="Write one line into it, such as sqlite:///folder/file.db.",
+        )
     return text
 
 

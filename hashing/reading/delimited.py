@@ -258,14 +258,15 @@ def _header(content: bytes, delimiter: str, source: str) -> list[str]:
     return [name.strip() for name in next(csv.reader([line], delimiter=delimiter))]
 
 
-def _not_well_formed(text: _Text, source: str) -> ExtractError:
+def _not_well_formed(text: _Text, rows: int, source: str) -> ExtractError:
     # The library's own message can quote cells, so it is not passed on.
+    where = f"{source}, below row {rows + text.above + 1}"
     if text.odd_quotes:
         return ExtractError(
-            "a quotation mark is never closed.", where=source, remedy="Close it, or export the file again."
+            "a quotation mark is never closed.", where=where, remedy="Close it, or export the file again."
         )
     return ExtractError(
-        "is not well-formed CSV.", where=source, remedy="Check its quotes, and that every row is complete."
+        "is not well-formed CSV.", where=where, remedy="Check its quotes, and that every row is complete."
     )
 
 
@@ -310,7 +311,13 @@ def _batches(
                 held = []
             last = block if block.num_rows else last
     except pa.ArrowInvalid:
-        raise _not_well_formed(text, source) from None
+        raise _not_well_formed(text, rows + len(ragged), source) from None
+    except OSError as error:
+        raise ExtractError(
+            f"cannot be read to its end ({error.strerror or 'the drive does not answer'}).",
+            where=source,
+            remedy="Copy it to a disk of this machine and try again.",
+        ) from None
     if text.odd_quotes and last is not None:
         _refuse_open_quote(last, rows + len(ragged) + text.above, source)
     _refuse_ragged(ragged, rows, source, text.above + 2)

@@ -97,7 +97,7 @@ def refuse_repeated(names: Sequence[str], source: str) -> None:
     for number, name in enumerate(map(fold, names), start=1):
         if name and first.setdefault(name, number) != number:
             raise ExtractError(
-                f"columns {first[name]} and {number} have the same name in the first line.",
+                f"columns {first[name]} and {number} have the same name in the header.",
                 where=source,
                 remedy="Give each column its own name; the first line must be the header.",
             )
