@@ -15,6 +15,9 @@ from schemas.atomic import atomic_write
 DOCS = Path(__file__).parents[2] / "docs"
 NONE = "\N{EN DASH}"
 
+OTHERS = "## Other benchmarks\n"
+"""Heading on the page below which nothing is written anew."""
+
 NAMES = {
     "sealed": "**Tallystick, sealed**",
     "clear": "Splink, clear text",
@@ -78,8 +81,8 @@ def table(found: dict[str, Any], *, speed: bool = True) -> str:
 
 INTRODUCTION = """# Accuracy, beside clear text
 
-Written by `python -m benchmarks.accuracy --write-docs` (`make accuracy`); do not edit. Every system is given the very
-same records: read, normalised and collapsed to subjects by the same code, several sets of identifiers a subject where
+Written by `python -m benchmarks.accuracy --write-docs` (`make accuracy`) down to "Other benchmarks"; do not edit that part.
+Every system is given the very same records: read, normalised and collapsed to subjects by the same code, several sets of identifiers a subject where
 the person was recorded in several ways. Each pair of subjects is scored by its best pair of such sets, and people are
 put together at each threshold: connected components of at most 50 subjects, and for sealed linkage the repair that
 `tallystick link` does (NHS numbers that differ, twins), which is part of it.
@@ -153,5 +156,12 @@ def write_page(results: dict[str, Any], *, seed: int, speed: bool = False) -> Pa
             f"## {dataset.title}\n\n{table(found, speed=speed)}\n\n![Precision over recall](benchmarks/{name}.svg)\n"
         )
     page = DOCS / "benchmarks.md"
-    atomic_write(page, "\n".join(parts))
+    atomic_write(page, "\n".join([*parts, kept_below(page)]))
     return page
+
+
+def kept_below(page: Path) -> str:
+    """Return what stands on the page from `OTHERS` on: other benchmarks, which are written by hand."""
+    text = page.read_text(encoding="utf-8") if page.exists() else ""
+    _, heading, rest = text.partition(OTHERS)
+    return heading + rest
