@@ -28,45 +28,40 @@ class Households:
     capped_people: int
 
 
-def find_households(con: duckdb.DuckDBPyConnection, *, minimum_agencies: int) -> Households:
-    """Fill the tables `household_in_window` and `multi_household`, from `household_tokens`, `people` and `in_window`.
+_MEMBER = f"""
+    CREATE TABLE household_member AS
+    WITH member AS (
+        SELECT DISTINCT household_tokens.household, people.person
+        FROM household_tokens JOIN people USING (subject)
+    ),
+    sized AS (
+        SELECT household, count(*)::INTEGER AS people FROM member GROUP BY household
+    )
+    SELECT member.household, member.person, sized.people, sized.people > {LARGEST_HOUSEHOLD} AS capped
+    FROM member JOIN sized USING (household)
+"""
+"""Who lives where: everybody recorded at an address, and whether it has too many people for a household."""
 
-    `household_tokens`: (subject, household), a subject may have several. `household_in_window`: one row a household
-    and agency: people (whom the agency is in contact with), contact_count, first_date, last_date, open_case.
-    `multi_household`: one row for each household found: people (who live there, in contact or not), agencies.
-    """
-    con.execute(
-        f"""
-        CREATE TABLE household_member AS
-        WITH member AS (
-            SELECT DISTINCT household_tokens.household, people.person
-            FROM household_tokens JOIN people USING (subject)
-        ),
-        sized AS (
-            SELECT household, count(*)::INTEGER AS people FROM member GROUP BY household
-        )
-        SELECT member.household, member.person, sized.people, sized.people > {LARGEST_HOUSEHOLD} AS capped
-        FROM member JOIN sized USING (household)
-        """
-    )
-    con.execute(
-        """
-        CREATE TABLE household_in_window AS
-        SELECT
-            household_member.household,
-            in_window.agency,
-            count(*)::INTEGER AS people,
-            sum(in_window.contact_count)::INTEGER AS contact_count,
-            min(in_window.first_date) AS first_date,
-            max(in_window.last_date) AS last_date,
-            bool_or(in_window.open_case) AS open_case
-        FROM household_member JOIN in_window USING (person)
-        WHERE NOT household_member.capped
-        GROUP BY household_member.household, in_window.agency
-        """
-    )
-    con.execute(
-        f"""
+_IN_WINDOW = """
+    CREATE TABLE household_in_window AS
+    SELECT
+        household_member.household,
+        in_window.agency,
+        count(*)::INTEGER AS people,
+        sum(in_window.contact_count)::INTEGER AS contact_count,
+        min(in_window.first_date) AS first_date,
+        max(in_window.last_date) AS last_date,
+        bool_or(in_window.open_case) AS open_case
+    FROM household_member JOIN in_window USING (person)
+    WHERE NOT household_member.capped
+    GROUP BY household_member.household, in_window.agency
+"""
+"""Which agencies are in contact with anybody of a home inside the window."""
+
+
+def _multi(minimum_agencies: int) -> str:
+    """Return the homes that enough agencies are in contact with."""
+    return f"""
         CREATE TABLE multi_household AS
         WITH known AS (
             SELECT household, count(*)::INTEGER AS agencies
@@ -78,7 +73,18 @@ def find_households(con: duckdb.DuckDBPyConnection, *, minimum_agencies: int) ->
         FROM known JOIN household_member USING (household)
         GROUP BY known.household, known.agencies
         """
-    )
+
+
+def find_households(con: duckdb.DuckDBPyConnection, *, minimum_agencies: int) -> Households:
+    """Fill the tables `household_in_window` and `multi_household`, from `household_tokens`, `people` and `in_window`.
+
+    `household_tokens`: (subject, household), a subject may have several. `household_in_window`: one row a household
+    and agency: people (whom the agency is in contact with), contact_count, first_date, last_date, open_case.
+    `multi_household`: one row for each household found: people (who live there, in contact or not), agencies.
+    """
+    con.execute(_MEMBER)
+    con.execute(_IN_WINDOW)
+    con.execute(_multi(minimum_agencies))
     rows = con.execute(
         "SELECT agencies, count(*) FROM multi_household GROUP BY agencies ORDER BY agencies"
     ).fetchall()

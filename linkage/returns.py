@@ -15,7 +15,8 @@ from linkage.intake import Sender
 from linkage.returns_tables import ReturnTables, tables_of_return
 from linkage.window import MultiAgency
 from linkage.window_rolling import WorstWindows
-from schemas.container import write_package
+from schemas.canonical import JSON
+from schemas.container import PartContent, write_package
 from schemas.errors import LinkageError
 from schemas.identity import PrivateIdentity, PublicIdentity
 from schemas.payload import RETURN_ROWS
@@ -61,6 +62,7 @@ def write_returns(
         tables = tables_of_return(con, sender.agency, agreement, rolling)
         approve(tables.parts, sender.agency, tables.people)
         found[sender.agency] = tables
+        counts = {"people": tables.people, **rows_of(tables.parts)}
         write_package(
             folder / f"{sender.agency}.tally",
             kind="return",
@@ -70,19 +72,27 @@ def write_returns(
             run_id=run_id,
             purpose=agreement.purpose,
             created_at=created_at,
-            counts={"people": tables.people, **rows_of(tables.parts)},
-            facts={
-                "window_months": window.months,
-                "as_of": window.as_of.isoformat(),
-                "seal_id": sender.manifest.facts.get("seal_id"),
-            },
-            parts=[
-                (part, ARROW_STREAM, arrow_stream(table.schema, iter(table.to_batches())))
-                for part, table in tables.parts.items()
-            ],
+            counts=counts,
+            facts=_facts(sender, window),
+            parts=_streams(tables),
         )
     _write_told(list(found.values()), folder.parent)
     return {agency: tables.people for agency, tables in found.items()}
+
+
+def _facts(sender: Sender, window: MultiAgency) -> dict[str, JSON]:
+    return {
+        "window_months": window.months,
+        "as_of": window.as_of.isoformat(),
+        "seal_id": sender.manifest.facts.get("seal_id"),
+    }
+
+
+def _streams(tables: ReturnTables) -> list[tuple[str, str, PartContent]]:
+    return [
+        (part, ARROW_STREAM, arrow_stream(table.schema, iter(table.to_batches())))
+        for part, table in tables.parts.items()
+    ]
 
 
 def rows_of(parts: Mapping[str, pa.Table]) -> dict[str, int]:

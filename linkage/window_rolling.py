@@ -27,19 +27,9 @@ class WorstWindows:
     cut: int
 
 
-def find_worst_windows(
-    con: duckdb.DuckDBPyConnection, *, months: int, as_of: date, contacts_after: date, minimum_agencies: int
-) -> WorstWindows:
-    """Fill the table `worst_window` (person, agencies, after, ends, whole) from `people`, `subjects` and `contacts`.
-
-    A window is the `months` calendar months up to and including its last day, which lies no later than `as_of`. It is
-    enough to look at windows that end on a day of contact: moving an end back to the last contact inside loses none.
-    Of several windows with as many agencies the latest counts, so a whole one before one that is cut. `after` is the
-    day before the window's first; the window is `whole` if every agency sent all its contacts inside
-    (`contacts_after`), else it may have held more agencies than are counted.
-    """
-    con.execute(
-        f"""
+def _sql(months: int, as_of: date, contacts_after: date, minimum_agencies: int) -> str:
+    """One row for each person whom enough agencies were in contact with inside some window: the worst, the latest."""
+    return f"""
         CREATE TABLE worst_window AS
         WITH contact AS (
             SELECT DISTINCT people.person, subjects.agency, contacts.day
@@ -72,7 +62,20 @@ def find_worst_windows(
         SELECT *, (ends - INTERVAL {months} MONTH)::DATE AS after, after >= DATE '{contacts_after}' AS whole
         FROM worst
         """
-    )
+
+
+def find_worst_windows(
+    con: duckdb.DuckDBPyConnection, *, months: int, as_of: date, contacts_after: date, minimum_agencies: int
+) -> WorstWindows:
+    """Fill the table `worst_window` (person, agencies, after, ends, whole) from `people`, `subjects` and `contacts`.
+
+    A window is the `months` calendar months up to and including its last day, which lies no later than `as_of`. It is
+    enough to look at windows that end on a day of contact: moving an end back to the last contact inside loses none.
+    Of several windows with as many agencies the latest counts, so a whole one before one that is cut. `after` is the
+    day before the window's first; the window is `whole` if every agency sent all its contacts inside
+    (`contacts_after`), else it may have held more agencies than are counted.
+    """
+    con.execute(_sql(months, as_of, contacts_after, minimum_agencies))
     cut = con.execute("SELECT count(*) FROM worst_window WHERE NOT whole").fetchall()[0][0]
     rows = con.execute(
         "SELECT agencies, count(*) FROM worst_window GROUP BY agencies ORDER BY agencies"

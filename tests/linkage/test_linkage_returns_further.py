@@ -127,7 +127,7 @@ def _alike(case: Case) -> Case:
 
 
 @given(_cases(), st.integers(2, 3))
-@settings(max_examples=50, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_homes_told_equal_the_plain_oracle(con: duckdb.DuckDBPyConnection, case: Case, minimum: int) -> None:
     """Each agency is told of everybody else at its people's homes whom others know, from the agreed number on."""
     inside = window(**_alike(case), months=MONTHS, as_of=AS_OF)
@@ -170,7 +170,7 @@ def test_homes_told_equal_the_plain_oracle(con: duckdb.DuckDBPyConnection, case:
 
 
 @given(_cases(), st.integers(2, 3))
-@settings(max_examples=50, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_worst_windows_told_equal_the_plain_oracle(
     con: duckdb.DuckDBPyConnection, case: Case, minimum: int
 ) -> None:
