@@ -83,9 +83,9 @@ INTRODUCTION = """# Accuracy, beside clear text
 
 Written by `python -m benchmarks.accuracy --write-docs` (`make accuracy`) down to "Other benchmarks"; do not edit it.
 Every system is given the very same records: read, normalised and collapsed to subjects by the same code, several sets
-of identifiers a subject where the person was recorded in several ways. Each pair of subjects is scored by its best pair of such sets, and people are
-put together at each threshold: connected components of at most 50 subjects, and for sealed linkage the repair that
-`tallystick link` does (NHS numbers that differ, twins), which is part of it.
+of identifiers a subject where the person was recorded in several ways. Each pair of subjects is scored by its best
+pair of such sets, and people are put together at each threshold: connected components of at most 50 subjects, and for
+sealed linkage the repair that `tallystick link` does (NHS numbers that differ, twins), which is part of it.
 
 * **Tallystick, sealed**: `rehearse` with passes planned for the data under d \u2264 0.2, through packages and keys. Its
   threshold is that of a drafted agreement.

@@ -216,7 +216,11 @@ def _text_column(cells: Sequence[Any], place: int, before: int, source: str) -> 
         return pa.array([None if cell is None else str(cell) for cell in cells], pa.string())
     if kinds <= {date, NoneType}:
         return pa.array(cells, pa.date32()).cast(pa.string())
+    if kinds <= {datetime, NoneType} and (texts := _midnights(cells)) is not None:
+        return texts
     try:
+        if kinds <= {Decimal, NoneType}:
+            return pa.array(map(_decimal_text, cells), pa.string(), size=len(cells))
         return pa.array(map(cell_text, cells), pa.string(), size=len(cells))
     except TypeError:
         row = next(row for row, cell in enumerate(cells, start=before + 1) if not _is_plain(cell))
@@ -225,6 +229,21 @@ def _text_column(cells: Sequence[Any], place: int, before: int, source: str) -> 
             where=source,
             remedy="Export it as text.",
         ) from None
+
+
+def _decimal_text(cell: Decimal | None) -> str | None:
+    text = str(cell)
+    return text if text.isdigit() else cell_text(cell)
+
+
+def _midnights(cells: Sequence[datetime | None]) -> pa.StringArray | None:
+    """Return timestamps without a time of day as dates; None where one has a time or a zone."""
+    if any(cell is not None and cell.tzinfo is not None for cell in cells):
+        return None
+    stamps = pa.array(cells, pa.timestamp("us"))
+    days = stamps.cast(pa.date32(), safe=False)
+    whole = pc.all(pc.equal(days.cast(pa.timestamp("us")), stamps)).as_py()
+    return None if whole is False else days.cast(pa.string())
 
 
 def _is_plain(cell: Any) -> bool:

@@ -14,7 +14,7 @@ import tempfile
 import zipfile
 from collections.abc import Iterator
 from contextlib import closing
-from datetime import date, datetime, time
+from datetime import UTC, date, datetime, time
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -678,3 +678,33 @@ def test_rows_of_uneven_length() -> None:
     """A row of a workbook that is too short ends in empty cells; what lies beyond the headers is not read."""
     (batch,) = text_batches(["a", "b", "c"], [[["1"], ["2", "3", "4", "5"], []]], "x")
     assert batch.to_pylist() == [{"a": "1", "b": None, "c": None}, {"a": "2", "b": "3", "c": "4"}]
+
+
+CELLS = st.sampled_from(
+    [
+        st.dates(),
+        st.datetimes(),
+        st.datetimes().map(lambda when: datetime.combine(when, time(0))),
+        st.datetimes(timezones=st.just(UTC)),
+        st.decimals(allow_nan=True, allow_infinity=False),
+        st.integers(),
+        st.floats(),
+        st.booleans(),
+        st.text(st.characters(codec="utf-8")),
+        st.times(),
+        st.uuids(),
+    ]
+)
+
+
+@settings(max_examples=200, deadline=None)
+@given(CELLS.flatmap(lambda kind: st.lists(st.none() | kind, min_size=1, max_size=20)))
+def test_a_column_reads_like_its_cells(cells: list[Any]) -> None:
+    """However a column of one kind is turned into text, each cell is what it would be by itself."""
+    expected = [cell_text(cell) for cell in cells]
+    made = [
+        row["x"]
+        for batch in text_batches(["ref", "x"], [[("1", cell) for cell in cells]], "x")
+        for row in batch.to_pylist()
+    ]
+    assert made == expected
