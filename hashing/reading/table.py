@@ -105,7 +105,7 @@ def refuse_repeated(names: Sequence[str], source: str) -> None:
 
 def _number_text(value: float | Decimal) -> str | None:
     """Return a number without the decimal point of a whole one; a database's "not a number" is an empty cell."""
-    if isnan(value):
+    if value.is_nan() if isinstance(value, Decimal) else isnan(value):
         return None
     return str(int(value)) if isfinite(value) and value == int(value) else str(value)
 
