@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-import codecs
 import csv
 import io
 import re
 from collections.abc import Collection, Generator, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.csv as pc_csv
 
 from hashing.reading.ahead import ahead
+from hashing.reading.encoded import Text, decoded, opened
 from hashing.reading.headers import LINES_LOOKED_AT, header_line, header_words
 from hashing.reading.table import BATCH_ROWS, Source, no_rows, refuse_repeated
 from schemas.errors import ExtractError
@@ -30,167 +30,14 @@ DELIMITERS = {
 }
 """Delimiter -> its name in the plural."""
 
-_ENCODINGS = {"utf-8-sig": "UTF-8", "utf-16": "UTF-16", "utf-16-le": "UTF-16", "utf-16-be": "UTF-16"}
 _LOOKED_AT = 65_536
 """Bytes from which the delimiter is found."""
-_HEAD = 1 << 18
-"""Bytes of text that the header must stand in."""
 _BLOCK = 1 << 20
 """Bytes that are parsed at a time, so that they stay in the processor's cache."""
-_CHUNK = 1 << 22
-"""Bytes of the file that are decoded at a time."""
 MOST_RAGGED = 0.05
 """Largest share of rows that may be wider or narrower than the header; beyond it, it is the delimiter that is wrong."""
 _LINES = 50
 _HALF = 0.5
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class _Text:
-    """What a first look at the whole file tells.
-
-    Attributes:
-        codec: Python's name of its encoding.
-        encoding: The encoding in words.
-        head: The first of the text as UTF-8, without byte-order mark and leading blank lines.
-        whole: Whether `head` is all there is.
-        size: Bytes of the whole text as UTF-8.
-        start: Bytes of the file before `head`, where it is UTF-8.
-        titles: Bytes of the text, as UTF-8, above the header line, which `head` begins with.
-        above: Lines above the header line.
-        odd_quotes: Whether the number of quotation marks is odd.
-    """
-
-    codec: str
-    encoding: str
-    head: bytes
-    whole: bool
-    size: int
-    start: int
-    odd_quotes: bool
-    titles: int = 0
-    above: int = 0
-
-
-def _zeros(raw: bytes) -> tuple[float, float]:
-    """Return the shares of zero bytes at even and at odd places."""
-    head = raw[:4096]
-    half = max(len(head) // 2, 1)
-    return head[0::2].count(0) / half, head[1::2].count(0) / half
-
-
-def _candidates(raw: bytes, source: str) -> tuple[str, ...]:
-    if raw[:2] in {b"\xff\xfe", b"\xfe\xff"}:
-        return ("utf-16",)
-    even, odd = _zeros(raw)
-    # Western text in UTF-16 has a zero in every second byte and hardly one elsewhere; database exports lack the mark.
-    if odd > _HALF and even < 0.01:
-        return ("utf-16-le",)
-    if even > _HALF and odd < 0.01:
-        return ("utf-16-be",)
-    if even or odd:
-        remedy = "Export it as CSV."
-        if raw[:2] == b"PK":
-            remedy = "If it is an Excel workbook, give its name the ending .xlsx; otherwise export it as CSV."
-        raise ExtractError("is not a text file.", where=source, remedy=remedy)
-    return ("utf-8-sig", "cp1252")
-
-
-def _utf8(path: Path, codec: str) -> Iterator[bytes]:
-    """Yield the text of a file as UTF-8, without byte-order mark and leading blank lines.
-
-    Raises:
-        UnicodeDecodeError: It is not in this encoding.
-        LookupError: There is no such encoding.
-    """
-    decoder = codecs.getincrementaldecoder(codec)()
-    begun = False
-    with path.open("rb") as stream:
-        while raw := stream.read(_CHUNK):
-            text = decoder.decode(raw)
-            if not begun:
-                text = text.lstrip("\ufeff").lstrip("\r\n")
-                begun = bool(text)
-            if text:
-                yield text.encode()
-        yield decoder.decode(b"", final=True).encode()
-
-
-def _look_through(path: Path, codec: str) -> _Text:
-    head, size, quotes = b"", 0, 0
-    for part in _utf8(path, codec):
-        if len(head) < _HEAD:
-            head += part[: _HEAD - len(head)]
-        size += len(part)
-        quotes += part.count(b'"')
-    name = _ENCODINGS.get(codec) or ("Windows-1252" if codec == "cp1252" else codec)
-    return _Text(
-        codec=codec,
-        encoding=name,
-        head=head,
-        whole=size <= len(head),
-        size=size,
-        start=path.stat().st_size - size,
-        odd_quotes=quotes % 2 == 1,
-    )
-
-
-def _decode(path: Path, encoding: str | None, source: str) -> _Text:
-    with path.open("rb") as stream:
-        raw = stream.read(4096)
-    for candidate in (encoding,) if encoding else _candidates(raw, source):
-        try:
-            return _look_through(path, candidate)
-        except UnicodeDecodeError:
-            continue
-        except LookupError:
-            raise ExtractError(
-                "this program knows no encoding of the name that the mapping gives.",
-                where=source,
-                remedy="Use a name such as utf-8, utf-16, windows-1252 or iso-8859-2.",
-            ) from None
-    if encoding:
-        raise ExtractError(
-            "is not text in the encoding that the mapping gives.",
-            where=source,
-            remedy="Correct `encoding`, or leave it out.",
-        )
-    raise ExtractError(
-        "is not text in UTF-8, UTF-16 or Windows-1252.",
-        where=source,
-        remedy="Export it again as CSV UTF-8, or name its `encoding` in mapping.yaml.",
-    )
-
-
-class _Recoded(io.RawIOBase):
-    """A file's text as a stream of UTF-8 bytes."""
-
-    def __init__(self, parts: Iterator[bytes]) -> None:
-        self._parts = parts
-        self._rest = b""
-
-    def readable(self) -> bool:
-        return True
-
-    def read(self, size: int = -1, /) -> bytes:
-        while size < 0 or len(self._rest) < size:
-            part = next(self._parts, None)
-            if part is None:
-                break
-            self._rest += part
-        size = len(self._rest) if size < 0 else size
-        taken, self._rest = self._rest[:size], self._rest[size:]
-        return taken
-
-
-def _opened(path: Path, text: _Text) -> pa.NativeFile:
-    if codecs.lookup(text.codec).name in {"utf-8-sig", "utf-8", "ascii"}:
-        stream = pa.OSFile(str(path))
-        stream.seek(text.start + text.titles)
-        return stream
-    recoded = _Recoded(_utf8(path, text.codec))
-    recoded.read(text.titles)
-    return pa.PythonFile(recoded, mode="r")
 
 
 def _columns_by(delimiter: str, sample: str) -> tuple[int, float]:
@@ -236,7 +83,7 @@ def _cells(line: bytes, delimiter: str) -> list[str]:
         return []
 
 
-def _below_titles(text: _Text, delimiter: str | None, expected: Collection[str]) -> tuple[_Text, str]:
+def _below_titles(text: Text, delimiter: str | None, expected: Collection[str]) -> tuple[Text, str]:
     """Return the text from its header line on, and its delimiter, found out unless it is given."""
     found = delimiter or _delimiter(text.head)
     lines = _lines(text.head)
@@ -258,7 +105,7 @@ def _header(content: bytes, delimiter: str, source: str) -> list[str]:
     return [name.strip() for name in next(csv.reader([line], delimiter=delimiter))]
 
 
-def _not_well_formed(text: _Text, rows: int, source: str) -> ExtractError:
+def _not_well_formed(text: Text, rows: int, source: str) -> ExtractError:
     # The library's own message can quote cells, so it is not passed on.
     where = f"{source}, below row {rows + text.above + 1}"
     if text.odd_quotes:
@@ -271,7 +118,7 @@ def _not_well_formed(text: _Text, rows: int, source: str) -> ExtractError:
 
 
 def _blocks(
-    path: Path, text: _Text, names: list[str], delimiter: str, ragged: list[int]
+    path: Path, text: Text, names: list[str], delimiter: str, ragged: list[int]
 ) -> Iterator[pa.RecordBatch]:
     """Yield the rows in blocks of the parser's size; rows that are not as wide as the header go to `ragged`."""
 
@@ -279,7 +126,7 @@ def _blocks(
         ragged.append((row.number or 2) - 2)  # the header is row 1
         return "skip"
 
-    with _opened(path, text) as stream:
+    with opened(path, text) as stream:
         yield from pc_csv.open_csv(
             stream,
             # Without threads the parser counts rows, so that those it leaves out can be told.
@@ -296,7 +143,7 @@ def _blocks(
 
 
 def _batches(
-    path: Path, text: _Text, names: list[str], delimiter: str, ragged: list[int]
+    path: Path, text: Text, names: list[str], delimiter: str, ragged: list[int]
 ) -> Generator[pa.RecordBatch, None, None]:
     source = str(path)
     rows = 0
@@ -368,7 +215,7 @@ def read_delimited(
         OSError: It cannot be read.
     """
     source = str(path)
-    text, delimiter = _below_titles(_decode(path, encoding, source), delimiter, expected)
+    text, delimiter = _below_titles(decoded(path, encoding, source), delimiter, expected)
     names = _header(text.head, delimiter, source)
     refuse_repeated(names, source)
     if text.whole and not re.search(rb"[\r\n]+[^\r\n]", text.head):

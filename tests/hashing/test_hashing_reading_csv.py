@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from hashing.extract import open_extract, read_extract
-from hashing.reading import delimited
+from hashing.reading import delimited, encoded
 from hashing.reading.table import RAGGED
 from hashing.rejects import rejects_table
 from hashing.subjects import collapse, collapse_stream
@@ -73,9 +73,9 @@ def test_large_files_are_read_in_parts(
     tmp_path: Path, encoding: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A file of many blocks and chunks, in whatever encoding, gives every row once and in its order."""
-    monkeypatch.setattr(delimited, "_CHUNK", 1009)
+    monkeypatch.setattr(encoded, "_CHUNK", 1009)
     monkeypatch.setattr(delimited, "_BLOCK", 2048)
-    monkeypatch.setattr(delimited, "_HEAD", 500)
+    monkeypatch.setattr(encoded, "_HEAD", 500)
     rows = [f'{number},"Smïth, {number % 7}\nJr"' for number in range(2000)]
     path = tmp_path / "x.csv"
     path.write_bytes(("ref,surname\n" + "\n".join(rows) + "\n").encode(encoding))
