@@ -14,7 +14,7 @@ from cryptography.hazmat.primitives.kdf.hkdf import HKDF, HKDFExpand
 
 from hashing.cmac import BatchCmac, Blocks
 from schemas.labels import encode
-from schemas.scheme import Pass
+from schemas.scheme import DERIVED, Pass
 
 _LABEL = "tallystick/block-sealed/v1/"
 
@@ -68,7 +68,7 @@ class RunKeys:
 
     def digests(self, name: str, values: pa.StringArray) -> Blocks:
         """Return V_f(x) for each of `values`; see `TokenKeys.digests`."""
-        return BatchCmac(self._expand("field", name)).mac_texts(values)
+        return BatchCmac(self._expand("field", DERIVED[name].like or name)).mac_texts(values)
 
     def name_set(self) -> tuple[BatchCmac, BatchCmac]:
         """Return the two CMACs of a name set; see `TokenKeys.name_set`."""

@@ -71,7 +71,10 @@ def levels_of(counter: PairCounter, pairs: NDArray[np.int64]) -> Levels:
     for place, comparison in enumerate(COMPARISONS):
         column = np.full(len(pairs), len(comparison.levels), dtype=np.int8)
         for position in reversed(range(len(comparison.levels))):
-            column[any_term(comparison.levels[position].terms)] = position
+            level = comparison.levels[position]
+            column[any_term(level.terms)] = position
+            for one, other in level.crossed:
+                column[counter.crossed(one, other, pairs)] = position
         column[~_both(counter, comparison, pairs)] = -1
         found[:, place] = column
     family = np.full(len(pairs), -1, dtype=np.int8)

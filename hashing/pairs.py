@@ -13,10 +13,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from itertools import combinations
 
 import numpy as np
+import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from hashing.coding import Column, combine
-from schemas.scheme import FAMILY_LEVELS, Comparison, closure
+from schemas.scheme import CROSSED, FAMILY_LEVELS, Comparison, closure
 
 
 def pairs_in(sizes: NDArray[np.int64]) -> int:
@@ -42,6 +43,7 @@ class PairCounter:
 
     def __init__(self, derived: Mapping[str, Column]) -> None:
         self._codes = {name: coded.codes for name, coded in derived.items()}
+        self._texts = {name: derived[name].values for name in CROSSED if name in derived}
         self.rows = len(next(iter(self._codes.values()))) if self._codes else 0
         self.pairs = self.rows * (self.rows - 1) // 2
         self._cells: dict[frozenset[str], NDArray[np.int64]] = {}
@@ -78,6 +80,7 @@ class PairCounter:
         """Return a counter of the first `rows` rows."""
         other = PairCounter({})
         other._codes = {name: codes[:rows] for name, codes in self._codes.items()}
+        other._texts = self._texts
         other.rows = min(rows, self.rows)
         other.pairs = other.rows * (other.rows - 1) // 2
         return other
@@ -115,6 +118,32 @@ class PairCounter:
         for name in names:
             left, right = self.codes(name)[pairs[:, 0]], self.codes(name)[pairs[:, 1]]
             agreed &= (left >= 0) & (left == right)
+        return agreed
+
+    def _same_coding(self, first: str, second: str) -> NDArray[np.int64] | None:
+        """Return the codes that the texts of `second` have as texts of `first`, -1 for none and at the end."""
+        if first not in self._texts or second not in self._texts:
+            return None
+        found = pc.index_in(self._texts[second], value_set=self._texts[first])
+        return np.append(found.fill_null(-1).to_numpy(zero_copy_only=False), -1).astype(np.int64)
+
+    def crossing(self, first: str, second: str) -> int:
+        """Return the number of pairs in which `first` of one row is `second` of the other."""
+        coding = self._same_coding(first, second)
+        if coding is None:
+            return 0
+        ones = np.bincount(self.codes(first) + 1, minlength=len(self._texts[first]) + 1)[1:]
+        others = np.bincount(self.codes(second) + 1, minlength=len(coding))[1:]
+        known = coding[:-1] >= 0
+        return int((ones[coding[:-1][known]] * others[known]).sum())
+
+    def crossed(self, first: str, second: str, pairs: NDArray[np.int64]) -> NDArray[np.bool_]:
+        """Return for which of `pairs`, shape (n, 2), `first` of one row is `second` of the other."""
+        coding = self._same_coding(first, second)
+        if coding is None:
+            return np.zeros(len(pairs), dtype=bool)
+        ones, others = self.codes(first)[pairs].astype(np.int64), coding[self.codes(second)[pairs]]
+        agreed: NDArray[np.bool_] = ((others >= 0) & (ones[:, ::-1] == others)).any(axis=1)
         return agreed
 
     def rate(self, name: str) -> float:
@@ -202,6 +231,10 @@ def level_pairs(counter: PairCounter, comparison: Comparison) -> dict[str, int]:
     seen: list[frozenset[str]] = []
     before = 0
     for level in comparison.levels:
+        if level.crossed:
+            # The few of them that are at another level too do not matter.
+            counts[level.name] = sum(counter.crossing(*pair) for pair in level.crossed)
+            continue
         seen += [frozenset(term) for term in level.terms]
         upto = counter.agreeing(seen)
         counts[level.name] = upto - before

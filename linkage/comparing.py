@@ -13,7 +13,7 @@ import duckdb
 
 from linkage.intake import token_table
 from linkage.model import gamma_of
-from schemas.scheme import COMPARISONS, FAMILY_LEVELS, Comparison, Pass, column
+from schemas.scheme import COMPARISONS, FAMILY_LEVELS, Comparison, Level, Pass, column
 
 PATTERN_BITS = 4
 """Bits of a comparison in a pattern: its gamma plus one (0: null)."""
@@ -32,15 +32,24 @@ def _both(name: str, fixed: frozenset[str]) -> str:
     return "TRUE" if name in fixed else f"(l.{column(name)} IS NOT NULL AND r.{column(name)} IS NOT NULL)"
 
 
-def _gamma(comparison: Comparison, fixed: frozenset[str]) -> str:
+def _crossed(one: str, other: str) -> str:
+    return f"(l.{column(one)} = r.{column(other)}) OR (l.{column(other)} = r.{column(one)})"
+
+
+def _condition(level: Level, blocking: Pass) -> str:
+    """Return when two records are at a level; values that are compared across need a token of both."""
+    terms = ["(" + " AND ".join(_agree(name, blocking.fixed) for name in term) + ")" for term in level.terms]
+    terms += [_crossed(*pair) for pair in level.crossed if set(pair) <= set(blocking.tokens)]
+    return " OR ".join(terms) or "FALSE"
+
+
+def _gamma(comparison: Comparison, blocking: Pass) -> str:
     """Return the CASE expression of a comparison's gamma: -1 null, 0 else, larger is stronger."""
+    fixed = blocking.fixed
     present = " OR ".join(_both(name, fixed) for name in comparison.presence)
     whens = [f"WHEN NOT ({present}) THEN -1"]
     for position, level in enumerate(comparison.levels):
-        terms = " OR ".join(
-            "(" + " AND ".join(_agree(name, fixed) for name in term) + ")" for term in level.terms
-        )
-        whens.append(f"WHEN {terms} THEN {gamma_of(comparison, position)}")
+        whens.append(f"WHEN {_condition(level, blocking)} THEN {gamma_of(comparison, position)}")
     return "CASE " + " ".join(whens) + " ELSE 0 END"
 
 
@@ -62,7 +71,7 @@ def compare(con: duckdb.DuckDBPyConnection, passes: Sequence[Pass], *, candidate
     """
     con.execute(f"CREATE TABLE {output} AS SELECT *, 0::INTEGER AS pattern FROM {candidates} LIMIT 0")
     for index, blocking in enumerate(passes):
-        gammas = [_gamma(comparison, blocking.fixed) for comparison in COMPARISONS]
+        gammas = [_gamma(comparison, blocking) for comparison in COMPARISONS]
         gammas.append(_family_gamma(blocking.fixed))
         pattern = " + ".join(
             f"((({gamma}) + 1)::INTEGER << {PATTERN_BITS * place})" for place, gamma in enumerate(gammas)

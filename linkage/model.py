@@ -59,8 +59,13 @@ def _null_condition(comparison: Comparison) -> str:
     return f"NOT ({both})"
 
 
-def _level_condition(terms: Sequence[Sequence[str]]) -> str:
-    return " OR ".join("(" + " AND ".join(_agree(name) for name in term) + ")" for term in terms)
+def _level_condition(terms: Sequence[Sequence[str]], crossed: Sequence[tuple[str, str]] = ()) -> str:
+    conditions = ["(" + " AND ".join(_agree(name) for name in term) + ")" for term in terms]
+    for one, other in crossed:
+        conditions += [
+            f'("{column(left)}_l" = "{column(right)}_r")' for left, right in ((one, other), (other, one))
+        ]
+    return " OR ".join(conditions)
 
 
 def _comparison_settings(comparison: Comparison, parameters: Parameters) -> dict[str, Any]:
@@ -78,7 +83,7 @@ def _comparison_settings(comparison: Comparison, parameters: Parameters) -> dict
         },
         *(
             {
-                "sql_condition": _level_condition(level.terms),
+                "sql_condition": _level_condition(level.terms, level.crossed),
                 "label_for_charts": level.label,
                 **probabilities(level.name),
             }
@@ -130,10 +135,12 @@ def splink_settings(parameters: Parameters) -> dict[str, Any]:
 
 
 def _row_select(index: int, blocking: Pass) -> str:
-    fixed = blocking.fixed
-    columns = ",\n            ".join(
-        f"{'1' if name in fixed else 't.' + column(name)}::UINTEGER AS {column(name)}" for name in TOKENS
-    )
+    def value(name: str) -> str:
+        if name in blocking.fixed:
+            return "1"
+        return f"t.{column(name)}" if name in blocking.tokens else "NULL"
+
+    columns = ",\n            ".join(f"{value(name)}::UINTEGER AS {column(name)}" for name in TOKENS)
     return f"""
         SELECT
             ({index}::BIGINT << {_SHIFT}) + t.version AS row_id,

@@ -14,7 +14,7 @@ low; docs/threat-model.md says so. Two thieves are measured, neither of whom has
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -34,7 +34,7 @@ from linkage.privacy_refinement import (
     sets_of,
     starts_of,
 )
-from schemas.scheme import Pass, column
+from schemas.scheme import DERIVED, Pass, column
 
 Bools = NDArray[np.bool_]
 
@@ -137,6 +137,29 @@ def _carriers(rows: _Rows, owner: Ints, weights: Hashes, *, lone: bool, repeated
     return merge([replace(whole, weight=weight), *within])
 
 
+_COMPARED_WITH = {column(value.name): column(value.like) for value in DERIVED.values() if value.like}
+"""Columns whose tokens can be equal to those of another one."""
+
+
+def _across(rows: _Rows, owner: Ints, names: Sequence[str], weights: Hashes) -> Iterator[CarrierSets]:
+    """Yield who carries one token in two columns of a pass, called `names`; other arguments as in `_carriers`."""
+    block = np.repeat(np.arange(len(rows.starts)), rows.sizes)
+    for place, name in enumerate(names):
+        if _COMPARED_WITH.get(name) not in names:
+            continue
+        keys, owners = [], []
+        for token, present in (rows.tokens[place], rows.tokens[names.index(_COMPARED_WITH[name])]):
+            left = np.flatnonzero(present)
+            keys.append((block[left] << 32) | token[left].astype(np.int64))
+            owners.append(owner[left])
+        both = [np.isin(keys[0], keys[1]), np.isin(keys[1], keys[0])]
+        kind = mix(weights[1 + place : 2 + place])[0]
+        chosen = [
+            np.concatenate([each[kept] for each, kept in zip(of, both, strict=True)]) for of in (owners, keys)
+        ]
+        yield sets_of(chosen[0], chosen[1], kind)
+
+
 Tables = Sequence[tuple[str, Sequence[str]]]
 """Tables with the columns version and block, and the names of their token columns."""
 
@@ -160,10 +183,12 @@ def carriers(con: duckdb.DuckDBPyConnection, tables: Tables, person: Ints) -> tu
         if len(rows.starts) == 0:
             continue
         versions.append(_carriers(rows, rows.version, weights, lone=False, repeated=False))
+        versions += _across(rows, rows.version, names, weights)
         held = person[rows.version]
         met = rows.only(np.maximum.reduceat(held, rows.starts) != np.minimum.reduceat(held, rows.starts))
         if len(met.starts):
             people.append(_carriers(met, person[met.version], weights, lone=True, repeated=True))
+            people += _across(met, person[met.version], names, weights)
     return merge(people), merge(versions)
 
 

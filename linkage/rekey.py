@@ -8,6 +8,8 @@ Everything hangs on the block: AES-128 (FIPS 197) of one input a value,
 
     block id, 8 bytes || token or 0, 4 || number of the pass, 2 || number of the column, 2
 
+(a column that is compared with another one goes by the number of that one)
+
 * A block id (column 0) becomes the first 64 bits.
 * A 32-bit token becomes the first 32 bits.
 * A 16-bit token becomes P2[P1[token ^ k1] ^ k2] ^ k3. The 16-bit words k1 to k3 come from AES with token 0 and column
@@ -18,20 +20,23 @@ Everything hangs on the block: AES-128 (FIPS 197) of one input a value,
 So values are equal when token and block were equal, and else only by a chance of 2^-32 (tokens) or 2^-64 (block ids).
 The form for 16 bits is a key-alternating cipher of two rounds (Bogdanov et al., EUROCRYPT 2012; Chen and Steinberger,
 EUROCRYPT 2014) whose permutations are secret too. No bound is proven for so short a word and so many keys. The argument
-is that a key is used for the values of one column in one block, nearly always one or two and seldom more than three:
+is that a key is used for the values of one column (or of the two that are compared with each other) in one block,
+nearly always one or two and seldom more than three:
 three of them hold 48 bits, as many as the fresh key that hides them.
 """
 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, NoReturn
 
 import numpy as np
 import pyarrow as pa
 from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
 from numpy.typing import NDArray
+
+from schemas.scheme import DERIVED, column
 
 KEY_BYTES = 16
 _AES_BLOCK = 16
@@ -79,11 +84,12 @@ class Rekeying:
         tokens = [_values(column) for column in batch.columns[2:]]
         made_block = np.empty_like(block)
         made = [np.empty_like(values) for values in tokens]
+        numbers = _numbers(batch.schema.names[2:])
         for start in range(0, len(block), _CHUNK):
             rows = slice(start, start + _CHUNK)
             function.take(block[rows])
             made_block[rows] = function.of_column(0).view(np.uint64)[:, 0]
-            for number, (values, result) in enumerate(zip(tokens, made, strict=True), start=1):
+            for number, values, result in zip(numbers, tokens, made, strict=True):
                 function.apply(values[rows], number, result[rows])
         version = _values(batch.column("version")) + np.int32(first_version)
         columns = [pa.array(version), pa.array(made_block.view(np.int64))]
@@ -164,6 +170,15 @@ def _random_order(random_bytes: Callable[[int], bytes]) -> Words:
     """Return all 16-bit values in random order: that in which as many random 64-bit numbers sort."""
     size = 1 << 16
     return np.argsort(np.frombuffer(random_bytes(8 * size), dtype=np.uint64), kind="stable").astype(_SHORT)
+
+
+def _numbers(names: Sequence[str]) -> list[int]:
+    """Return the number of the function of each column: its own from 1 on, or that of the one it is compared with."""
+    own = {name: number for number, name in enumerate(names, start=1)}
+    return [own.get(_COMPARED_WITH.get(name, name), own[name]) for name in names]
+
+
+_COMPARED_WITH = {column(value.name): column(value.like) for value in DERIVED.values() if value.like}
 
 
 def _values(column: pa.Array) -> NDArray[Any]:

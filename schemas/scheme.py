@@ -26,12 +26,15 @@ class Derived:
         fields: The identifiers it is computed from.
         implies: Names of the derived values that must be equal whenever this one is.
         bits: Width of its comparison token; 0 when it is only blocked on.
+        like: Name of the value that it is compared with across records, and whose field key its digests are made with;
+            no record holds both alike. Empty: it is compared with itself, under a key of its own.
     """
 
     name: str
     fields: tuple[str, ...]
     implies: tuple[str, ...] = ()
     bits: int = 0
+    like: str = ""
 
 
 def _name_values(field: str) -> tuple[Derived, ...]:
@@ -53,7 +56,10 @@ def _name_values(field: str) -> tuple[Derived, ...]:
         ),
         Derived(name=f"{field}.exact", fields=(field,), implies=everything, bits=16),
         Derived(name=f"{field}.full", fields=(field,)),
-        Derived(name=f"{field}.second", fields=(field,)),
+        # Many people go by their second forename, so it is compared with the first one of the other record.
+        Derived(name=f"{field}.second", fields=(field,), bits=16, like="forename.exact")
+        if field == "forename"
+        else Derived(name=f"{field}.second", fields=(field,)),
     ]
     for kind in middle:
         implied = (f"{field}.initial",) if kind in {"first3", "consonants"} else ()
@@ -141,12 +147,14 @@ class Level:
         terms: Alternatives; each is a tuple of derived values that must all agree.
         m_prior: P(level | same person), used where a run has too little data to estimate it. These are
             priors only: assumed from clear-text linkage of administrative data, re-estimated in each run.
+        crossed: More alternatives: two derived values, the first of one subject and the second of the other.
     """
 
     name: str
     label: str
     terms: tuple[Term, ...]
     m_prior: float
+    crossed: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -168,7 +176,8 @@ class Comparison:
     @property
     def tokens(self) -> tuple[str, ...]:
         """Derived values that this comparison needs a token of."""
-        needed = {name for level in self.levels for term in level.terms for name in term} | set(self.presence)
+        needed = {name for level in self.levels for term in (*level.terms, *level.crossed) for name in term}
+        needed |= set(self.presence)
         return tuple(name for name in DERIVED if name in needed)
 
     @property
@@ -188,9 +197,16 @@ COMPARISONS: tuple[Comparison, ...] = (
         levels=(
             _level("rare", "same forename, a rare one", 0.20, ("forename.rare",)),
             _level("mid", "same forename, an uncommon one", 0.25, ("forename.mid",)),
-            _level("exact", "same forename", 0.42, ("forename.exact",)),
+            _level("exact", "same forename", 0.41, ("forename.exact",)),
             _level("nickname", "nickname of the same forename", 0.03, ("forename.nickname",)),
             _level("canonical", "spelling variant of the same forename", 0.02, ("forename.canonical",)),
+            Level(
+                name="second",
+                label="forename of one is the second forename of the other",
+                terms=(),
+                m_prior=0.01,
+                crossed=(("forename.exact", "forename.second"),),
+            ),
             _level("swapped", "forename and surname the other way round", 0.004, ("name_set",)),
             _level("phonetic", "forenames sound alike", 0.02, ("forename.phonetic",)),
             _level(
@@ -327,6 +343,17 @@ FAMILY_LEVELS: tuple[FamilyLevel, ...] = _family_levels()
 strangers agree on each. This correction to the other comparisons takes out what they count twice: its u is the
 ratio of the joint rate, counted by the agencies, to the product of the single rates; its m is one."""
 
+CROSSED: tuple[str, ...] = tuple(
+    dict.fromkeys(
+        name
+        for comparison in COMPARISONS
+        for level in comparison.levels
+        for pair in level.crossed
+        for name in pair
+    )
+)
+"""Derived values that are compared with another one."""
+
 TOKENS: tuple[str, ...] = tuple(
     name for name in DERIVED if any(name in comparison.tokens for comparison in COMPARISONS)
 )
@@ -361,7 +388,11 @@ class Pass:
     def tokens(self) -> tuple[str, ...]:
         """Derived values that carry a comparison token in this pass, in package order."""
         fixed = self.fixed
-        return tuple(name for name in TOKENS if name not in fixed)
+        return tuple(name for name in TOKENS if name not in fixed and not self._settles(DERIVED[name]))
+
+    def _settles(self, value: Derived) -> bool:
+        """Whether the pass is made of the value that this one is compared with: then the two hardly ever agree."""
+        return bool(value.like) and not self.fields.isdisjoint(value.fields)
 
     @property
     def fields(self) -> frozenset[str]:

@@ -215,6 +215,8 @@ def derive_name(values: pa.StringArray, *, kind: Literal["forename", "surname"])
     from hashing.normalise._phonetic import phonetic
 
     exact, second = _split(values, kind)
+    # Said twice, a name is no second one.
+    second = pc.if_else(pc.fill_null(pc.equal(second, exact), False), pa.scalar(None, pa.string()), second)
     coded = exact.dictionary_encode()
     distinct, codes = coded.dictionary, coded.indices
     first3, last3 = _ends(distinct)

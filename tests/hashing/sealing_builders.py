@@ -28,7 +28,7 @@ def subjects_of(rows: Sequence[Row], *, mapping: AgencyMapping | None = None) ->
     return collapse(extract_of(rows), today=TODAY, mapping=mapping)
 
 
-FORENAMES = ("MARY", "MARIE", "JOHN", "JACK", "LI", "SIOBHAN", "MUHAMMAD", "MOHAMED", "JAMES")
+FORENAMES = ("MARY", "MARIE", "JOHN", "JACK", "LI", "SIOBHAN", "MUHAMMAD", "MOHAMED", "JAMES", "LI JOHN")
 SURNAMES = ("JONES", "SMITH", "SMYTH", "JAMES", "LI", "OBRIEN", "BRIEN", "DE SOUZA", "THOMAS")
 DATES = ("1990-03-04", "1990-04-03", "1990-03-05", "1991-03-04", "2004-11-30", "1990-04-04")
 POSTCODES = ("LS6 3AB", "LS6 3AD", "LS6 4AB", "BD1 1AA", "LS6")

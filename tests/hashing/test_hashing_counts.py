@@ -23,7 +23,7 @@ from hashing.derive import derive, with_rarity
 from hashing.likeness import levels_of, model_of
 from hashing.mapping import AgencyMapping
 from hashing.pairs import PairCounter, family_pairs, level_pairs
-from schemas.scheme import COMPARISONS, FAMILY_LEVELS, Comparison, Term, parse_pass
+from schemas.scheme import COMPARISONS, FAMILY_LEVELS, Comparison, FamilyLevel, Level, parse_pass
 
 people = st.lists(st.tuples(*(st.integers(0, limit) for limit in LIMITS)), min_size=2, max_size=20)
 """Choices for `person`: small ranges, so that many values agree and many are missing."""
@@ -56,21 +56,40 @@ def agrees(texts: Texts, names: Sequence[str], a: int, b: int) -> bool:
     )
 
 
-def level_of(texts: Texts, levels: Sequence[tuple[str, Sequence[Term]]], a: int, b: int) -> str:
+def crosses(texts: Texts, names: tuple[str, str], a: int, b: int) -> bool:
+    """Whether the first value of one row is the second of the other."""
+    return crossings(texts, names, a, b) > 0
+
+
+def crossings(texts: Texts, names: tuple[str, str], a: int, b: int) -> int:
+    """In how many of the two directions they do."""
+    one, other = (texts.get(name, [None] * (max(a, b) + 1)) for name in names)
+    return sum(one[x] is not None and one[x] == other[y] for x, y in ((a, b), (b, a)))
+
+
+def level_of(texts: Texts, levels: Sequence[Level | FamilyLevel], a: int, b: int) -> str:
     """The first level that a pair is at."""
-    return next((name for name, terms in levels if any(agrees(texts, t, a, b) for t in terms)), "else")
+    for level in levels:
+        crossed = level.crossed if isinstance(level, Level) else ()
+        if any(agrees(texts, t, a, b) for t in level.terms) or any(crosses(texts, t, a, b) for t in crossed):
+            return level.name
+    return "else"
 
 
 def brute_levels(texts: Texts, comparison: Comparison, rows: int) -> dict[str, int]:
     """Count every pair at its level, one by one."""
     found = dict.fromkeys(("comparable", *(level.name for level in comparison.levels), "else"), 0)
-    levels = [(level.name, level.terms) for level in comparison.levels]
     for a, b in combinations(range(rows), 2):
         found["comparable"] += any(
             name in texts and texts[name][a] is not None and texts[name][b] is not None
             for name in comparison.presence
         )
-        found[level_of(texts, levels, a, b)] += 1
+        # Crossed levels are counted by themselves, whatever else a pair is at.
+        plain = [level for level in comparison.levels if not level.crossed]
+        found[level_of(texts, plain, a, b)] += 1
+        for level in comparison.levels:
+            for one, other in level.crossed:
+                found[level.name] += crossings(texts, (one, other), a, b)
     return found
 
 
@@ -134,9 +153,8 @@ def test_families_equal_a_loop_over_all_pairs(choices: list[tuple[int, ...]]) ->
     derived, owners = derived_of(choices)
     texts = texts_of(derived)
     expected = dict.fromkeys((level.name for level in FAMILY_LEVELS), 0)
-    levels = [(level.name, level.terms) for level in FAMILY_LEVELS]
     for a, b in combinations(range(len(owners)), 2):
-        at = level_of(texts, levels, a, b)
+        at = level_of(texts, FAMILY_LEVELS, a, b)
         if at != "else":
             expected[at] += 1
     assert family_pairs(PairCounter(derived)) == expected
@@ -181,7 +199,7 @@ def test_levels_of_pairs_equal_those_of_texts(choices: list[tuple[int, ...]]) ->
                 name in texts and texts[name][a] is not None and texts[name][b] is not None
                 for name in comparison.presence
             )
-            at = level_of(texts, [(level.name, level.terms) for level in comparison.levels], a, b)
+            at = level_of(texts, comparison.levels, a, b)
             expected = -1 if not held else len(names) if at == "else" else names.index(at)
             assert found.comparisons[row, place] == expected, comparison.name
 

@@ -121,8 +121,8 @@ def test_hkdf_examples(key: str, salt: str, info: str, expected: str) -> None:
 def test_digests_follow_the_specification(
     secret: bytes, agreement: str, run: str, name: str, values: list[str]
 ) -> None:
-    """V_f(x) is the CMAC of x under the key of agreement, run and derived value."""
-    key = plain_expand(run_key(secret, agreement, run), info("field", name), 32)
+    """V_f(x) is the CMAC of x under the key of agreement, run and derived value, or of the one it is compared with."""
+    key = plain_expand(run_key(secret, agreement, run), info("field", DERIVED[name].like or name), 32)
     found = RunKeys(secret=secret, agreement_digest=agreement, run_id=run).digests(
         name, pa.array(values, pa.string())
     )
@@ -153,7 +153,11 @@ def test_other_keys_follow_the_specification() -> None:
 
 def _everything(keys: RunKeys) -> dict[str, bytes]:
     message = as_blocks(bytes(16))
-    made = {f"digest {name}": keys.digests(name, pa.array(["SMITH"])).tobytes() for name in DERIVED}
+    made = {
+        f"digest {name}": keys.digests(name, pa.array(["SMITH"])).tobytes()
+        for name, value in DERIVED.items()
+        if not value.like
+    }
     for text in ("dob+surname", "dob+forename", "surname+dob"):
         blocking = parse_pass(text)
         for method in ("block_secret", "block_id", "comparison"):
@@ -175,6 +179,14 @@ def test_nothing_is_shared() -> None:
     ]
     made = [value for keys in variants for value in _everything(keys).values()]
     assert len(set(made)) == len(made)
+
+
+def test_only_values_that_are_compared_with_each_other_share_a_key() -> None:
+    """A second forename and a first one that are the same name have the same digest; no other two values do."""
+    sharing = [(name, value.like) for name, value in DERIVED.items() if value.like]
+    assert sharing == [("forename.second", "forename.exact")]
+    one, other = (keys_of().digests(name, pa.array(["PETER"])).tobytes() for name in sharing[0])
+    assert one == other
 
 
 def test_key_check_tells_secrets_agreements_and_runs_apart() -> None:

@@ -15,7 +15,6 @@ from governance.agreement import Agreement, parse_agreement
 from governance.draft import draft_agreement
 from hashing.keys import RunKeys
 from hashing.opening import open_return
-from hashing.results import RESULT_COLUMNS
 from hashing.package import (
     CROSSWALK,
     in_window,
@@ -25,6 +24,7 @@ from hashing.package import (
     shuffle,
     write_crosswalk,
 )
+from hashing.results import RESULT_COLUMNS
 from schemas.container import open_package, write_package
 from schemas.errors import Corrupted, WrongRun
 from schemas.identity import PrivateIdentity

@@ -253,6 +253,24 @@ def test_no_value_and_no_plain_hash_is_in_the_bytes() -> None:
     assert b"REF" not in content
 
 
+def test_a_second_forename_meets_the_first_one_of_another_record() -> None:
+    """In one block the token of "… Peter" as a second name is that of Peter as a first one; in no record are both alike."""
+    home = {"surname": "QUILL", "dob": "1990-03-04", "postcode": "LS6 3AB"}
+    rows = [
+        {"ref": "a", "forename": "John Peter", **home},
+        {"ref": "b", "forename": "Peter", **home},
+        {"ref": "c", "forename": "Paul Paul", **home},
+    ]
+    subjects = subjects_of(rows)
+    made = sealed(derive(subjects), passes=(parse_pass("dob+surname"), parse_pass("dob+forename.initial")))
+    first, second = (made[0].table.column(name).to_pylist() for name in ("forename_exact", "forename_second"))
+    john, peter, paul = (subjects.refs.to_pylist().index(ref) for ref in "abc")
+    assert second[john] == first[peter]
+    assert first[john] not in second
+    assert second[paul] is None
+    assert "forename_second" not in made[1].table.column_names
+
+
 def test_truncation_is_as_wide_as_the_scheme_says() -> None:
     """Tokens of near-unique numbers have 32 bits, all others 16, and they use the whole width."""
     derived = derived_of(MANY)

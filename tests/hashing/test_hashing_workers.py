@@ -120,14 +120,17 @@ def _gone(pid: int) -> bool:
 @forks
 def test_processes_end_with_the_sealing(derived: dict[str, Column]) -> None:
     """After an error in the middle no process is left."""
-    with (
-        pytest.raises(ZeroDivisionError),
-        sealing(derived, PASSES, KEYS, crowded_cell=9, workers=2) as sealed,
-    ):
-        next(sealed)
-        children = Path(f"/proc/{os.getpid()}/task/{os.getpid()}/children").read_text().split()
-        assert len(children) >= 2
-        raise ZeroDivisionError
+    children = []
+
+    def work() -> None:
+        with sealing(derived, PASSES, KEYS, crowded_cell=9, workers=2) as sealed:
+            next(sealed)
+            children.extend(Path(f"/proc/{os.getpid()}/task/{os.getpid()}/children").read_text().split())
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        work()
+    assert len(children) >= 2
     assert all(_gone(int(pid)) for pid in children)
 
 

@@ -26,6 +26,13 @@ def _agrees(left: TokenRow, right: TokenRow, term: Sequence[str]) -> bool:
     return all(a is not None and b is not None and a == b for a, b in values)
 
 
+def _crosses(left: TokenRow, right: TokenRow, one: str, other: str) -> bool:
+    return any(
+        a.get(column(one)) is not None and a.get(column(one)) == b.get(column(other))
+        for a, b in ((left, right), (right, left))
+    )
+
+
 def gammas(left: TokenRow, right: TokenRow) -> list[int]:
     """Return the gamma of each comparison: -1 null, 0 nothing agrees, larger is stronger."""
     found = []
@@ -38,6 +45,7 @@ def gammas(left: TokenRow, right: TokenRow) -> list[int]:
             n
             for n, level in enumerate(comparison.levels)
             if any(_agrees(left, right, t) for t in level.terms)
+            or any(_crosses(left, right, one, other) for one, other in level.crossed)
         )
         found.append(len(comparison.levels) - next(at, len(comparison.levels)))
     return found

@@ -156,6 +156,20 @@ def test_the_same_token_differs_between_blocks_passes_and_columns() -> None:
     assert not set(made[0]["block"].to_pylist()) & set(made[1]["block"].to_pylist())
 
 
+def test_columns_that_are_compared_with_each_other_are_rekeyed_alike() -> None:
+    """The token of a second forename is still that of the same name as a first one, and of no other column."""
+    names = ["forename_exact", "surname_exact", "forename_second"]
+    schema = pa.schema([*list(SCHEMA)[:2], *(pa.field(name, pa.uint16()) for name in names)])
+    same = pa.array(range(200), pa.uint16())
+    numbers = [pa.array(range(200), pa.int32()), pa.array([9] * 200, pa.int64())]
+    with Rekeying() as rekeying:
+        made = rekeying.tokens(
+            pa.RecordBatch.from_arrays([*numbers, same, same, same], schema=schema), index=0, first_version=0
+        )
+    assert made["forename_second"].equals(made["forename_exact"])
+    assert not made["surname_exact"].equals(made["forename_exact"])
+
+
 def test_short_tokens_of_a_block_stay_different() -> None:
     """All 65,536 tokens of one block come out as all 65,536, in another order for another block, and in no order."""
     table = pa.RecordBatch.from_pydict(

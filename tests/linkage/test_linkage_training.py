@@ -50,6 +50,8 @@ def _toy_pairs(pairs: int, seed: int) -> list[tuple[dict[str, Any], dict[str, An
             for side in (left, right):
                 if random.random() < 0.04:
                     side[column(name)] = None
+        if random.random() < (0.05 if same else 0.01):
+            right["forename_second"] = left["forename_exact"]
         made.append((left, right))
     return made
 
@@ -309,6 +311,12 @@ def test_a_level_without_a_probability_is_refused(toy: Any, monkeypatch: pytest.
     """A level that no data and no prior speaks for stops the run instead of scoring at an arbitrary weight."""
     levels, _ = toy
     kept = levels[levels[:, PLACES["sex"]] == 0]  # everybody of the same sex: "else" is never seen
+    for comparison in COMPARISONS:  # each other level is seen
+        names = level_names(comparison)
+        for position in range(len(names) if comparison.name != "sex" else 0):
+            row = kept[0].copy()
+            row[PLACES[comparison.name]] = position
+            kept = np.vstack([kept, np.tile(row, (20, 1))])
     monkeypatch.setattr(training, "PRIOR_WEIGHT", 0.0)
     passes = [parse_pass("dob+surname"), parse_pass("nhs_number"), parse_pass("uprn+forename")]
     with pytest.raises(UntrainedLevel) as caught:
