@@ -254,7 +254,7 @@ def test_no_value_and_no_plain_hash_is_in_the_bytes() -> None:
 
 
 def test_a_second_forename_meets_the_first_one_of_another_record() -> None:
-    """In one block the token of "… Peter" as a second name is that of Peter as a first one; in no record are both alike."""
+    """In a block the token of Peter as a second name is that of Peter as a first one; in no record are both alike."""
     home = {"surname": "QUILL", "dob": "1990-03-04", "postcode": "LS6 3AB"}
     rows = [
         {"ref": "a", "forename": "John Peter", **home},
