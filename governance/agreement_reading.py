@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from copy import deepcopy
+from dataclasses import dataclass, replace
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -224,6 +226,13 @@ def parse_source(text: str, *, where: str, strict: bool = True) -> Source:
     Raises:
         AgreementInvalid: It is not well-formed. Names line and column.
     """
+    # A command reads its agreement several times, and each costs a tenth of a second.
+    parsed = _parsed(text, where, strict)
+    return replace(parsed, document=deepcopy(parsed.document))
+
+
+@lru_cache(maxsize=4)
+def _parsed(text: str, where: str, strict: bool) -> Source:
     _refuse_directives(text, where)
     yaml = YAML(typ="safe", pure=True)
     yaml.Constructor, yaml.Composer = _TextDates, _NoAliases

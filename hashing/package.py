@@ -287,11 +287,19 @@ def seal_subjects(
         agreement, today=created_at.date(), rows=len(subjects.version_subject), exceptions=exceptions
     )
     limit = agreement.crowded_cell
-    with sealing(derived, agreement.passes, keys, crowded_cell=limit, random_bytes=random_bytes) as sealed:
-        # Workers seal the first pass while this process counts.
-        counted = counts_of(
-            with_rarity(derived), subjects.version_subject, agreement.passes, crowded_cell=limit
-        )
+
+    def count() -> dict[str, object]:
+        return counts_of(with_rarity(derived), subjects.version_subject, agreement.passes, crowded_cell=limit)
+
+    with sealing(
+        derived, agreement.passes, keys, crowded_cell=limit, beside=count, random_bytes=random_bytes
+    ) as begun:
+        facts = {
+            **_facts(subjects, agreement, keys, after),
+            "seal_id": seal_id,
+            **({} if secret_facts is None else {"linkage_secret": dict(secret_facts)}),
+            **({} if exclusions is None else {"exclusions": dict(exclusions)}),
+        }
         stated = Stated(
             kind="sealed",
             agreement_digest=agreement.digest,
@@ -301,16 +309,11 @@ def seal_subjects(
             purpose=agreement.purpose,
             created_at=created_at,
             counts=_counts(subjects, sent, apart),
-            facts={
-                **_facts(subjects, agreement, keys, counted, after),  # type: ignore[dict-item]
-                "seal_id": seal_id,
-                **({} if secret_facts is None else {"linkage_secret": dict(secret_facts)}),
-                **({} if exclusions is None else {"exclusions": dict(exclusions)}),
-            },
+            facts=facts,  # type: ignore[arg-type]
         )
         parts = _Parts(
             subjects=subjects,
-            sealed=sealed,
+            sealed=begun.passes,
             sent=sent,
             apart=apart,
             agreement=agreement,
@@ -320,7 +323,11 @@ def seal_subjects(
             random_bytes=random_bytes,
             progress=progress,
         )
-        _write(target, stated, parts, sender=sender, unit=unit)
+
+        def complete() -> None:
+            facts["counted"] = begun.beside()
+
+        _write(target, stated, parts, sender=sender, unit=unit, complete=complete)
     return SealReport(
         agency=subjects.agency,
         quality=subjects.quality,
@@ -342,10 +349,8 @@ def _counts(subjects: Subjects, sent: Contacts, apart: Apart) -> dict[str, int]:
     }
 
 
-def _facts(
-    subjects: Subjects, agreement: Agreement, keys: RunKeys, counted: dict[str, object], after: date | None
-) -> dict[str, object]:
-    """Return what a package says of itself beyond its counts."""
+def _facts(subjects: Subjects, agreement: Agreement, keys: RunKeys, after: date | None) -> dict[str, object]:
+    """Return what a package says of itself beyond its counts, before its records are counted."""
     return {
         "scheme": SCHEME,
         "contacts_after": None if after is None else after.isoformat(),
@@ -353,17 +358,32 @@ def _facts(
         "normaliser": normalise.normaliser_fingerprint().hex(),
         "standards": dict(agreement.standards),
         "quality": asdict(subjects.quality),
-        "counted": counted,
     }
 
 
 def _write(
-    target: Path, stated: Stated, parts: _Parts, *, sender: PrivateIdentity, unit: PublicIdentity
+    target: Path,
+    stated: Stated,
+    parts: _Parts,
+    *,
+    sender: PrivateIdentity,
+    unit: PublicIdentity,
+    complete: Callable[[], None],
 ) -> None:
-    """Write the package; what is written is thrown away when a rule refuses its release at the end."""
+    """Write the package; what is written is thrown away when a rule refuses its release at the end.
+
+    Args:
+        target: The package.
+        stated: What it states.
+        parts: Its parts.
+        sender: Who signs.
+        unit: Who can read.
+        complete: Adds to the facts what is known at the end only.
+    """
 
     def watched() -> Iterator[Part]:
         yield from parts.all()
+        complete()
         parts.release.approve(stated, target.name)
 
     write_package(

@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import os
 from collections import deque
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future, wait
 from contextlib import contextmanager
 from dataclasses import dataclass
 from mmap import mmap
+from typing import Any, Generic, TypeVar
 
 import numpy as np
 import pyarrow as pa
@@ -28,7 +29,9 @@ from hashing.workers import Workers, workers_for
 from schemas.payload import pass_schema
 from schemas.scheme import TOKENS, Pass
 
-__all__ = ["BATCH_ROWS", "RandomBytes", "SealedPass", "roomy", "seal", "sealing"]
+__all__ = ["BATCH_ROWS", "RandomBytes", "SealedPass", "Sealing", "roomy", "seal", "sealing"]
+
+T = TypeVar("T")
 
 BATCH_ROWS = 1 << 17
 """Rows of a record batch: about 10 MB of tokens."""
@@ -101,6 +104,7 @@ class _Job:
         rows: The versions that take part in a pass, by turns.
         ids: Their block ids, by turns.
         rooms: Room for one batch each.
+        beside: Other work that a worker does first.
     """
 
     digests: Digests
@@ -109,6 +113,7 @@ class _Job:
     rows: tuple[NDArray[np.int32], ...]
     ids: tuple[NDArray[np.int64], ...]
     rooms: tuple[mmap, ...]
+    beside: Callable[[], Any]
 
     def sealer(self, index: int) -> PassSealer:
         return PassSealer(self.passes[index], self.digests, self.keys)
@@ -117,7 +122,9 @@ class _Job:
         return BatchRoom(self.rooms[room], self.passes[index], rows)
 
 
-def _job(digests: Digests, keys: TokenKeys, passes: tuple[Pass, ...], *, rooms: int) -> _Job:
+def _job(
+    digests: Digests, keys: TokenKeys, passes: tuple[Pass, ...], *, rooms: int, beside: Callable[[], Any]
+) -> _Job:
     versions = len(digests.held)
     largest = max((room_bytes(blocking, min(versions, BATCH_ROWS)) for blocking in passes), default=0)
     return _Job(
@@ -127,7 +134,12 @@ def _job(digests: Digests, keys: TokenKeys, passes: tuple[Pass, ...], *, rooms: 
         rows=tuple(shared_array(versions, np.int32) for _ in range(_TURNS)),
         ids=tuple(shared_array(versions, np.int64) for _ in range(_TURNS)),
         rooms=tuple(shared(largest) for _ in range(rooms)),
+        beside=beside,
     )
+
+
+def _do_beside(job: _Job) -> Any:
+    return job.beside()
 
 
 def _make_ids(job: _Job, index: int, piece: slice) -> None:
@@ -165,7 +177,7 @@ class _Batch:
     missing: Future[dict[str, int]]
 
 
-class _Sealing:
+class _Batches:
     """Has workers make the batches of all passes in order, always some ahead.
 
     Args:
@@ -259,6 +271,19 @@ class _Sealing:
             self._look_ahead()
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Sealing(Generic[T]):
+    """A sealing that has begun.
+
+    Attributes:
+        passes: Each pass, in order; the batches of one are to be read before the next is asked for.
+        beside: Waits for what the work beside it returns.
+    """
+
+    passes: Iterator[SealedPass]
+    beside: Callable[[], T]
+
+
 @contextmanager
 def sealing(
     derived: Mapping[str, Column],
@@ -266,16 +291,19 @@ def sealing(
     keys: TokenKeys,
     *,
     crowded_cell: int,
+    beside: Callable[[], T],
     random_bytes: RandomBytes = os.urandom,
     workers: int | None = None,
-) -> Iterator[Iterator[SealedPass]]:
-    """Begin to seal, and give each pass in the order of `passes`; the batches of one are to be read before the next.
+) -> Iterator[Sealing[T]]:
+    """Begin to seal.
 
     Args:
         derived: Derived values of every version (`hashing.derive.derive`).
         passes: Blocking passes of the agreement.
         keys: Keys of the run.
         crowded_cell: Largest number of versions in one cell of a pass; records of larger cells skip the pass.
+        beside: Other work on the same values, done by a worker while batches are made. In another process, only what it
+            returns comes back.
         random_bytes: Source of the tokens outside a rarity class.
         workers: Processes that share the work; None for as many as pay (`hashing.workers.workers_for`).
 
@@ -286,10 +314,13 @@ def sealing(
     versions = max((_rows(column) for column in derived.values()), default=0)
     count = workers_for(versions) if workers is None else workers
     digests = digests_of(derived, keys, needed, versions=versions)
-    job = _job(digests, keys, passes, rooms=count + 2)  # one a worker, one that is ready, one that is written
+    # Rooms: one a worker, one that is ready, one that is written.
+    job = _job(digests, keys, passes, rooms=count + 2, beside=beside)
     team = Workers(job, count)
     try:
-        yield _Sealing(job, team, crowded_cell=crowded_cell, random_bytes=random_bytes).passes()
+        other = team.submit(_do_beside)
+        made = _Batches(job, team, crowded_cell=crowded_cell, random_bytes=random_bytes)
+        yield Sealing(passes=made.passes(), beside=lambda: team.result(other))
     finally:
         team.close()
 
@@ -303,11 +334,17 @@ def seal(
     random_bytes: RandomBytes = os.urandom,
     workers: int | None = None,
 ) -> Iterator[SealedPass]:
-    """Yield what `sealing` gives, until it is exhausted or closed."""
+    """Yield the passes of a `sealing` until they are exhausted or closed."""
     with sealing(
-        derived, passes, keys, crowded_cell=crowded_cell, random_bytes=random_bytes, workers=workers
-    ) as sealed:
-        yield from sealed
+        derived,
+        passes,
+        keys,
+        crowded_cell=crowded_cell,
+        beside=lambda: None,
+        random_bytes=random_bytes,
+        workers=workers,
+    ) as begun:
+        yield from begun.passes
 
 
 def _rows(column: Column) -> int:

@@ -93,7 +93,7 @@ def write_package(
         purpose: A purpose id of the agreement.
         created_at: A time with a zone; kept to the second in UTC.
         counts: Whole numbers that describe the content.
-        facts: Further JSON values, signed and encrypted with the rest.
+        facts: Further JSON values, signed and encrypted with the rest as they are when `parts` is exhausted.
         parts: Name, media type and content of each part, in order. Memory does not grow with their size.
 
     Returns:

@@ -80,6 +80,26 @@ def test_a_process_draws_randomness_of_its_own(derived: dict[str, Column]) -> No
     assert differ <= {f"{field}_{kind}" for field in ("forename", "surname") for kind in ("rare", "mid")}
 
 
+@pytest.mark.parametrize("count", [1, pytest.param(2, marks=forks)])
+def test_other_work_is_done_beside(derived: dict[str, Column], count: int) -> None:
+    """A worker does it first, and what it returns, or raises, is there whenever it is asked for."""
+    here = os.getpid()
+
+    def work() -> tuple[bool, list[str]]:
+        return os.getpid() == here, sorted(derived)
+
+    def fail() -> None:
+        raise ZeroDivisionError
+
+    with sealing(derived, PASSES, KEYS, crowded_cell=9, beside=work, workers=count) as begun:
+        assert sum(made.table().num_rows for made in begun.passes)
+        assert begun.beside() == (count == 1, sorted(derived))
+    with sealing(derived, PASSES, KEYS, crowded_cell=9, beside=fail, workers=count) as failing:
+        assert next(failing.passes).table().num_rows
+        with pytest.raises(ZeroDivisionError):
+            failing.beside()
+
+
 @forks
 def test_unread_batches_do_not_stop_the_next_pass(derived: dict[str, Column]) -> None:
     """Somebody who only looks at the counts still gets every pass."""
@@ -123,8 +143,8 @@ def test_processes_end_with_the_sealing(derived: dict[str, Column]) -> None:
     children = []
 
     def work() -> None:
-        with sealing(derived, PASSES, KEYS, crowded_cell=9, workers=2) as sealed:
-            next(sealed)
+        with sealing(derived, PASSES, KEYS, crowded_cell=9, beside=int, workers=2) as begun:
+            next(begun.passes)
             children.extend(Path(f"/proc/{os.getpid()}/task/{os.getpid()}/children").read_text().split())
             raise ZeroDivisionError
 
