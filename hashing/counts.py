@@ -22,6 +22,10 @@ COUNTED_ROWS = 60_000
 """Most versions whose levels are counted: beyond it a random sample gives the same rates to three digits. Strangers in
 a pass are far fewer, so they are counted among all."""
 
+MOST_PEOPLE = 1_000_000
+"""Most subjects among whom strangers in a pass are counted, to bound memory. Of a larger agency a sample is counted,
+whose cells look less crowded than they are: the count is then too high rather than too low."""
+
 
 _SAME_PERSON: tuple[tuple[str, ...], ...] = (
     ("nhs_number.exact",),
@@ -102,7 +106,7 @@ def all_people(
     """Return all records, one a person: `counted` itself, the counter of `independent_rows`, where these are all."""
     if len(version_subject) <= COUNTED_ROWS:
         return counted
-    return People(derived, people_rows(derived, version_subject))
+    return People(derived, people_rows(derived, version_subject, limit=MOST_PEOPLE))
 
 
 ALL_PAIRS = 20_000

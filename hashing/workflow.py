@@ -27,6 +27,7 @@ from hashing.opening import Opened, open_return
 from hashing.package import SealReport, seal_subjects, shuffle, write_crosswalk
 from hashing.profile import Profile, profile_extract
 from hashing.reading.database import Query
+from hashing.reading.memory import give_back
 from hashing.rejects import write_rejects
 from hashing.secret import LinkageSecret
 from hashing.subjects import collapse_stream
@@ -161,6 +162,8 @@ def seal_extract(
         collapsed, left_out = leave_out(collapsed, read_exclusions(exclude, kinds))
         exclusions = attested(kinds, left_out, exclusions or {})
     subjects = shuffle(collapsed)
+    del collapsed  # as large as what was made of it
+    give_back()
     apart = NOBODY if do_not_link is None else read_apart(do_not_link, subjects)
     seal_id = secrets.token_hex(16)
     announce("sealing")
