@@ -18,7 +18,7 @@ from governance.agreement_schema import schema_faults
 from schemas.canonical import digest
 from schemas.errors import AgreementInvalid, NotCanonical, NotInForce
 from schemas.identity import PublicIdentity
-from schemas.scheme import FIELDS, Pass, parse_pass
+from schemas.scheme import FIELDS, Pass, absent_under, parse_pass
 
 __all__ = [
     "STANDARDS",
@@ -217,10 +217,15 @@ def _window(document: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
+def _standards(document: Mapping[str, Any]) -> dict[str, str]:
+    return {entry["name"]: entry["standard"] for entry in document["fields"] if "standard" in entry}
+
+
 def _sealing(document: Mapping[str, Any]) -> dict[str, Any]:
     sealing, matching = document["sealing"], document["matching"]
+    absent = absent_under(_standards(document))
     return {
-        "passes": tuple(parse_pass(text) for text in sealing["passes"]),
+        "passes": tuple(parse_pass(text, absent=absent) for text in sealing["passes"]),
         "budget": Budget(d=sealing["budget"]["d"], lambda_=sealing["budget"]["lambda"]),
         "crowded_cell": sealing.get("crowded_cell", 20),
         "profile": sealing.get("profile", "standard"),
@@ -271,7 +276,7 @@ def agreement_of(document: Mapping[str, Any]) -> Agreement:
         match_fields=frozenset(
             entry["name"] for entry in fields if entry["use"] == "match" and entry["name"] in FIELDS
         ),
-        standards={entry["name"]: entry["standard"] for entry in fields if "standard" in entry},
+        standards=_standards(document),
         **_window(document),
         **_sealing(document),
         **_keeping(document),

@@ -16,6 +16,12 @@ BROAD = tuple(
     parse_pass(name)
     for name in (
         "nhs_number",
+        "nhs_number.head+dob.year",
+        "nhs_number.tail+dob.year",
+        "nhs_number.head+surname.initial",
+        "nhs_number.tail+surname.initial",
+        "nhs_number.head+forename.initial",
+        "nhs_number.tail+forename.initial",
         "dob",
         "dob.swap+surname.initial",
         "dob.month_year+surname.first3",

@@ -83,6 +83,19 @@ def _name_set(forename: Mapped, surname: Mapped) -> NameSet:
     return NameSet(forename=recoded(forename, 0), surname=recoded(surname, size))
 
 
+_SHORTEST_HALVED = 6
+"""Digits of the shortest number whose halves say anything."""
+
+
+def _halves(values: pa.StringArray) -> dict[str, pa.StringArray]:
+    """Return the halves of numbers without a check digit, the longer one last."""
+    texts = [text if len(text) >= _SHORTEST_HALVED else None for text in values.to_pylist()]
+    return {
+        "head": pa.array([text and text[: len(text) // 2] for text in texts], pa.string()),
+        "tail": pa.array([text and text[len(text) // 2 :] for text in texts], pa.string()),
+    }
+
+
 def _kinds(field: str, values: pa.StringArray, standards: Mapping[str, str]) -> dict[str, pa.StringArray]:
     match field:
         case "forename" | "surname":
@@ -98,6 +111,8 @@ def _kinds(field: str, values: pa.StringArray, standards: Mapping[str, str]) -> 
             return {kind: pc.if_else(present, column, None) for kind, column in made.items()}
         case "address":
             return normalise.derive_address(values)
+        case "nhs_number" if standards.get("nhs_number") == "generic":
+            return {"exact": values, **_halves(values)}
         case _:
             return {"exact": values}
 

@@ -235,10 +235,11 @@ def level_pairs(counter: PairCounter, comparison: Comparison) -> dict[str, int]:
             # The few of them that are at another level too do not matter.
             counts[level.name] = sum(counter.crossing(*pair) for pair in level.crossed)
             continue
-        seen += [frozenset(term) for term in level.terms]
+        # A value that nobody has is not implied by a finer one either.
+        seen += [frozenset(term) for term in level.terms if counter.names.issuperset(term)]
         upto = counter.agreeing(seen)
-        counts[level.name] = upto - before
-        before = upto
+        counts[level.name] = max(upto - before, 0)
+        before = max(upto, before)
     rare = f"{comparison.name}.rare"
     if rare in counter.names:
         # A name that one person bears makes no pair, but is not impossible to meet again: at another agency it is

@@ -27,7 +27,7 @@ from hashing.perturb import ERRORS, perturb
 from hashing.pilot import run_pilot
 from hashing.subjects import Subjects
 from schemas.rates import strangers_a_record
-from schemas.scheme import Pass, parse_pass
+from schemas.scheme import HALVES, Pass, parse_pass
 
 _KINDS = ("canonical", "phonetic", "letters", "consonants", "first3", "last3", "initial")
 _DATES = ("", "dob", "dob.swap", "dob.month_year", "dob.day_year", "dob.day_month", "dob.year")
@@ -51,6 +51,8 @@ def candidates() -> list[Pass]:
     Sex halves a pass that has at most one name part; with two it would only lose the records that lack it.
     """
     found = [parse_pass("nhs_number")]
+    others = [part for part in (*_DATES, *_FORENAMES, *_SURNAMES, "name_set", *_PLACES) if part]
+    found += [parse_pass(f"{half}+{part}") for half, part in product(HALVES, others)]
     for day, (forename, surname), place in product(_DATES, _NAMES, _PLACES):
         parts = [part for part in (day, forename, surname, place) if part]
         if len(parts) >= 2:

@@ -37,9 +37,14 @@ def _crossed(one: str, other: str) -> str:
 
 
 def _condition(level: Level, blocking: Pass) -> str:
-    """Return when two records are at a level; values that are compared across need a token of both."""
-    terms = ["(" + " AND ".join(_agree(name, blocking.fixed) for name in term) + ")" for term in level.terms]
-    terms += [_crossed(*pair) for pair in level.crossed if set(pair) <= set(blocking.tokens)]
+    """Return when two records are at a level; what has no token in the pass never agrees."""
+    fixed, there = blocking.fixed, blocking.fixed | set(blocking.tokens)
+    terms = [
+        "(" + " AND ".join(_agree(name, fixed) for name in term) + ")"
+        for term in level.terms
+        if there.issuperset(term)
+    ]
+    terms += [_crossed(*pair) for pair in level.crossed if set(blocking.tokens).issuperset(pair)]
     return " OR ".join(terms) or "FALSE"
 
 

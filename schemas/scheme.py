@@ -6,7 +6,7 @@ equal tokens mean. It holds no key and no data. The full specification is docs/s
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 SCHEME = "block-sealed-v1"
@@ -116,7 +116,14 @@ DERIVED: dict[str, Derived] = {
         *_date_values(),
         Derived(name="sex.exact", fields=("sex",), bits=16),
         *_place_values(),
-        Derived(name="nhs_number.exact", fields=("nhs_number",), bits=32),
+        Derived(
+            name="nhs_number.exact",
+            fields=("nhs_number",),
+            implies=("nhs_number.head", "nhs_number.tail"),
+            bits=32,
+        ),
+        Derived(name="nhs_number.head", fields=("nhs_number",), bits=16),
+        Derived(name="nhs_number.tail", fields=("nhs_number",), bits=16),
     )
 }
 """Every derived value by name, in the order in which token columns appear in a package."""
@@ -282,6 +289,9 @@ COMPARISONS: tuple[Comparison, ...] = (
                 ("nhs_number.exact", "postcode.exact", "address.house"),
             ),
             _level("exact", "same NHS number", 0.28, ("nhs_number.exact",)),
+            _level(
+                "half", "one half of the number agrees", 0.005, ("nhs_number.head",), ("nhs_number.tail",)
+            ),
         ),
         # Random agreement of a near-unique number cannot be read off counts: nearly every repeat within an
         # agency is the same person (docs/adr/0003). 1e-7: about one chance collision in ten million pairs.
@@ -368,11 +378,27 @@ def column(name: str) -> str:
 # --- passes ---------------------------------------------------------------------------------------------
 
 
+HALVES = ("nhs_number.head", "nhs_number.tail")
+"""Halves of a number that has no check digit, where a typed error gives another number. Real NHS numbers have none: an
+error shows in the check digit, and those of twins often follow one another."""
+
+
+def absent_under(standards: Mapping[str, str]) -> frozenset[str]:
+    """Return the derived values that no record has under these standards (field -> standard)."""
+    return frozenset() if standards.get("nhs_number") == "generic" else frozenset(HALVES)
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Pass:
-    """A blocking pass: subjects meet in it when all its derived values agree."""
+    """A blocking pass: subjects meet in it when all its derived values agree.
+
+    Attributes:
+        parts: The derived values.
+        absent: Derived values that no record of the run has; they carry no token.
+    """
 
     parts: tuple[str, ...]
+    absent: frozenset[str] = frozenset()
 
     @property
     def name(self) -> str:
@@ -387,8 +413,8 @@ class Pass:
     @property
     def tokens(self) -> tuple[str, ...]:
         """Derived values that carry a comparison token in this pass, in package order."""
-        fixed = self.fixed
-        return tuple(name for name in TOKENS if name not in fixed and not self._settles(DERIVED[name]))
+        without = self.fixed | self.absent
+        return tuple(name for name in TOKENS if name not in without and not self._settles(DERIVED[name]))
 
     def _settles(self, value: Derived) -> bool:
         """Whether the pass is made of the value that this one is compared with: then the two hardly ever agree."""
@@ -400,8 +426,8 @@ class Pass:
         return frozenset(field for part in self.parts for field in DERIVED[part].fields)
 
 
-def parse_pass(name: str) -> Pass:
-    """Return the pass called `name`.
+def parse_pass(name: str, *, absent: frozenset[str] = frozenset()) -> Pass:
+    """Return the pass called `name`, without tokens of the derived values `absent`.
 
     Raises:
         ValueError: A part is no derived value of the scheme or cannot be blocked on (a rarity class), or the pass
@@ -418,4 +444,4 @@ def parse_pass(name: str) -> Pass:
         if full in parts:
             raise ValueError(f"{part!r} stands twice in one pass")
         parts.append(full)
-    return Pass(parts=tuple(parts))
+    return Pass(parts=tuple(parts), absent=absent)

@@ -15,7 +15,7 @@ from hashing.package import shuffle
 from hashing.planner import Plan, plan_passes
 from hashing.subjects import Subjects, collapse
 from schemas.payload import pass_schema
-from schemas.scheme import parse_pass
+from schemas.scheme import absent_under, parse_pass
 from synthetic.generate import synthesise
 from synthetic.rehearsal import read_inputs
 from synthetic.stages import Stages
@@ -57,7 +57,7 @@ def _subjects(folder: Path, agreement: Agreement, today: date) -> list[Subjects]
     return made
 
 
-def _bytes_a_subject(plan: Plan, subjects: list[Subjects]) -> float:
+def _bytes_a_subject(plan: Plan, subjects: list[Subjects], absent: frozenset[str]) -> float:
     """Return 12 bytes for version and block id, and those of the tokens, for each pass and version."""
     versions = sum(len(each.version_subject) for each in subjects) / max(
         sum(each.count for each in subjects), 1
@@ -65,7 +65,7 @@ def _bytes_a_subject(plan: Plan, subjects: list[Subjects]) -> float:
     bits = sum(
         int(field.type.bit_width)
         for planned in plan.passes
-        for field in pass_schema(parse_pass(planned.name))
+        for field in pass_schema(parse_pass(planned.name, absent=absent))
     )
     return bits / 8 * versions
 
@@ -106,7 +106,10 @@ def plan_agreement(
         subjects, budget=agreement.budget, crowded_cell=agreement.crowded_cell, seed=seed, population=size
     )
     return PassPlan(
-        plan=plan, population=size, source=source, bytes_a_subject=_bytes_a_subject(plan, subjects)
+        plan=plan,
+        population=size,
+        source=source,
+        bytes_a_subject=_bytes_a_subject(plan, subjects, absent_under(agreement.standards)),
     )
 
 

@@ -23,9 +23,11 @@ def extract_of(rows: Sequence[Row], *, agency: str = "police") -> Extract:
     return Extract(agency=agency, columns=columns, rows=len(rows), source="extract.csv")
 
 
-def subjects_of(rows: Sequence[Row], *, mapping: AgencyMapping | None = None) -> Subjects:
+def subjects_of(
+    rows: Sequence[Row], *, mapping: AgencyMapping | None = None, standards: Mapping[str, str] | None = None
+) -> Subjects:
     """Collapse `rows` as on 30 June 2026."""
-    return collapse(extract_of(rows), today=TODAY, mapping=mapping)
+    return collapse(extract_of(rows), today=TODAY, mapping=mapping, standards=standards or {})
 
 
 FORENAMES = ("MARY", "MARIE", "JOHN", "JACK", "LI", "SIOBHAN", "MUHAMMAD", "MOHAMED", "JAMES", "LI JOHN")

@@ -14,7 +14,7 @@ from governance.agreement import load_agreement, parse_agreement, read_document,
 from governance.draft import agreement_yaml, draft_agreement
 from schemas.errors import AgreementInvalid, NotInForce
 from schemas.identity import PrivateIdentity
-from schemas.scheme import FIELDS, parse_pass
+from schemas.scheme import FIELDS, HALVES, parse_pass
 
 DAY = date(2026, 1, 1)
 PASSES = ["dob+surname.phonetic", "nhs_number"]
@@ -61,10 +61,22 @@ def test_draft_is_valid() -> None:
     assert agreement.identities == IDENTITIES
     assert agreement.match_fields == frozenset(FIELDS)
     assert agreement.standards == {"postcode": "generic"}
-    assert agreement.passes == tuple(map(parse_pass, PASSES))
+    assert agreement.passes == tuple(parse_pass(text, absent=frozenset(HALVES)) for text in PASSES)
     assert (agreement.budget.d, agreement.budget.lambda_, agreement.crowded_cell) == (0.2, 0.05, 20)
     assert (agreement.months, agreement.minimum_agencies) == (12, 2)
     assert agreement.digest.startswith("sha256:")
+
+
+def test_halves_of_numbers_are_sealed_only_where_numbers_have_no_check_digit() -> None:
+    """Under the standard of real NHS numbers no pass has room for them; under the generic one each has."""
+    document = draft()
+    assert not any(set(HALVES) & set(blocking.tokens) for blocking in parse_agreement(document).passes)
+    for entry in document["fields"]:
+        if entry["name"] == "nhs_number":
+            entry["standard"] = "generic"
+    passes = parse_agreement(document).passes
+    assert any(set(HALVES) <= set(blocking.tokens) for blocking in passes)
+    assert all(set(HALVES) <= {*blocking.tokens, *blocking.fixed} for blocking in passes)
 
 
 def test_draft_round_trips_through_its_file(file: Path) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import io
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import combinations
 
 import numpy as np
@@ -22,7 +22,7 @@ from hashing.keys import RunKeys
 from hashing.package import shuffle
 from hashing.seal import roomy, seal
 from schemas.payload import pass_schema
-from schemas.scheme import DERIVED, TOKENS, Pass, column, parse_pass
+from schemas.scheme import DERIVED, HALVES, TOKENS, Pass, column, parse_pass
 
 PASSES = tuple(map(parse_pass, ("dob+surname.phonetic", "postcode.district+sex", "name_set", "nhs_number")))
 
@@ -121,7 +121,7 @@ def test_missing_values_are_null_and_nothing_else_is() -> None:
         rows = made.table.column("version").to_pylist()
         for name in made.blocking.tokens:
             base = name.replace(".rare", ".exact").replace(".mid", ".exact")
-            plain = texts(derived[base])
+            plain = texts(derived[base]) if base in derived else [None] * len(MANY)
             nulls = [token is None for token in made.table.column(column(name)).to_pylist()]
             assert nulls == [plain[row] is None for row in rows]
 
@@ -271,10 +271,29 @@ def test_a_second_forename_meets_the_first_one_of_another_record() -> None:
     assert "forename_second" not in made[1].table.column_names
 
 
+def test_halves_of_a_number_without_a_check_digit() -> None:
+    """A typed error leaves one half alike; a short number has no halves, and a real NHS number none either."""
+    rows = [
+        {"ref": ref, "surname": "QUILL", "dob": "1990-03-04", "nhs_number": number}
+        for ref, number in (("a", "8872631"), ("b", "8872731"), ("c", "88726"))
+    ]
+    for standard, expected in (("generic", True), ("nhs", False)):
+        subjects = replace(
+            subjects_of(rows, standards={"nhs_number": "generic"}), standards={"nhs_number": standard}
+        )
+        made = sealed(derive(subjects), passes=(parse_pass("dob+surname"),))[0].table
+        a, b, c = (subjects.refs.to_pylist().index(ref) for ref in "abc")
+        head, tail = (made.column(f"nhs_number_{half}").to_pylist() for half in ("head", "tail"))
+        assert (head[a] is not None and head[a] == head[b]) == expected
+        assert tail[a] is None or tail[a] != tail[b]
+        assert (head[c], tail[c]) == (None, None)
+
+
 def test_truncation_is_as_wide_as_the_scheme_says() -> None:
     """Tokens of near-unique numbers have 32 bits, all others 16, and they use the whole width."""
     derived = derived_of(MANY)
-    made = sealed(derived, passes=(parse_pass("dob.year+surname.initial"),))[0]
+    blocking = parse_pass("dob.year+surname.initial", absent=frozenset(HALVES))
+    made = sealed(derived, passes=(blocking,))[0]
     for name in made.blocking.tokens:
         tokens = [token for token in made.table.column(column(name)).to_pylist() if token is not None]
         assert max(tokens) < 2 ** DERIVED[name].bits
