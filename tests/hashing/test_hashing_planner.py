@@ -125,6 +125,16 @@ def test_a_flattered_candidate_loses_its_place() -> None:
     assert plan.passes[0].name == CANDIDATES[1].name
 
 
+@pytest.mark.parametrize("found", [True, False])
+def test_budget_that_the_tried_pairs_do_not_need_is_spent_on_others(found: bool) -> None:
+    """Where all tried pairs are found, more passes are taken for pairs unlike them; else no more than pay."""
+    lambdas = Lambdas([1e-4] * 12, lambda _n: iter((1e-4,)))
+    hits = np.ones((50, 12), dtype=bool)
+    hits[0] = found
+    plan = choose(CANDIDATES[:12], trial_of(hits), lambdas, budget=BUDGET)
+    assert (len(plan.passes) > 8) == found
+
+
 def test_nothing_affordable_gives_an_empty_plan() -> None:
     """Without any candidate within the limit the plan is empty, not over budget."""
     lambdas = Lambdas([0.5], lambda _n: iter((0.5,)))
