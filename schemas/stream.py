@@ -68,6 +68,12 @@ class ChunkWriter:
             # A full chunk waits for the next byte, so that the final chunk is never empty.
             if self._filled == CHUNK_BYTES:
                 self._emit(final=False)
+            if self._filled == 0 and len(view) > CHUNK_BYTES:
+                self._seal(
+                    view[:CHUNK_BYTES], final=False
+                )  # from where it lies: a copy costs as much as the cipher
+                view = view[CHUNK_BYTES:]
+                continue
             taken = min(len(view), CHUNK_BYTES - self._filled)
             self._plain[self._filled : self._filled + taken] = view[:taken]
             self._filled += taken
@@ -78,19 +84,19 @@ class ChunkWriter:
         self._emit(final=True)
 
     def _emit(self, *, final: bool) -> None:
+        with memoryview(self._plain)[: self._filled] as plain:
+            self._seal(plain, final=final)
+        self._filled = 0
+
+    def _seal(self, plain: memoryview, *, final: bool) -> None:
         if self._index >= MAX_CHUNKS:
             raise LimitExceeded(f"a package holds at most {MAX_CHUNKS * CHUNK_BYTES >> 30} GiB.")
-        length = self._filled
-        frame = _frame(self._index, length, final)
-        with (
-            memoryview(self._plain)[:length] as plain,
-            memoryview(self._sealed)[: length + TAG_BYTES] as sealed,
-        ):
+        frame = _frame(self._index, len(plain), final)
+        with memoryview(self._sealed)[: len(plain) + TAG_BYTES] as sealed:
             self._cipher.encrypt_into(_nonce(self._index, final), plain, frame, sealed)
             self._target.write(frame)
             self._target.write(sealed)
         self._index += 1
-        self._filled = 0
 
 
 class ChunkReader:

@@ -54,6 +54,18 @@ def test_round_trip(length: int) -> None:
         assert decrypt(encrypt(data, blocks)) == data
 
 
+@settings(max_examples=80, deadline=None)
+@given(st.lists(st.binary(max_size=70), min_size=1, max_size=8).filter(any))
+def test_however_it_is_written_the_stream_is_the_same(pieces: list[bytes]) -> None:
+    """Bytes that are taken from where they lie, and bytes that were gathered first, give the same chunks."""
+    sink = io.BytesIO()
+    writer = ChunkWriter(sink, KEY)
+    for piece in pieces:
+        writer.write(piece)
+    writer.finish()
+    assert sink.getvalue() == encrypt(b"".join(pieces), blocks=1)
+
+
 def test_known_answer() -> None:
     """One chunk has the layout of docs/spec/package-v1.md: number, flag and length, ciphertext, tag."""
     assert encrypt(b"tally") == bytes.fromhex("0000000080000005") + _reference(b"tally", index=0, final=True)
