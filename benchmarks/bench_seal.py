@@ -32,7 +32,7 @@ from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
 from benchmarks.roles import ENVIRONMENT, make_area, seal_arguments, tallystick
 from governance.agreement_reading import read_document
 from governance.draft import DEFAULT_PASSES
-from schemas.scheme import parse_pass
+from schemas.scheme import absent_under, parse_pass
 
 _STAGED = """
 import json, resource, sys, time
@@ -84,7 +84,7 @@ def token_blocks(report: dict[str, Any]) -> int:
     """Return the AES blocks that the tokens of a package take, from the counts that sealing reports."""
     total = 0
     for sealed in report["passes"]:
-        blocking = parse_pass(sealed["name"])
+        blocking = parse_pass(sealed["name"], absent=absent_under({}))  # real NHS numbers
         total += sealed["sealed"] * (len(blocking.parts) + 2 + len(blocking.tokens))
     return total
 
