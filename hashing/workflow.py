@@ -30,9 +30,16 @@ from hashing.reading.database import Query
 from hashing.reading.memory import give_back
 from hashing.rejects import write_rejects
 from hashing.secret import LinkageSecret
-from hashing.subjects import collapse_stream
+from hashing.subjects import Subjects, collapse_stream
 from schemas.atomic import atomic_file, together
-from schemas.errors import AgreementInvalid, InputError, MappingError, OutputError, WrongAgreement
+from schemas.errors import (
+    AgreementInvalid,
+    ComplianceBlocked,
+    InputError,
+    MappingError,
+    OutputError,
+    WrongAgreement,
+)
 from schemas.identity import PrivateIdentity
 
 
@@ -81,6 +88,22 @@ def _job(secret: LinkageSecret) -> Job:
     return Job(agreement_digest=secret.ceremony.agreement_digest)
 
 
+def _refuse_objected(subjects: Subjects, requests: RequestRegister, party: str) -> None:
+    """Refuse while somebody whose objection was upheld is in the extract; case numbers are said, no reference.
+
+    Raises:
+        ComplianceBlocked: Somebody is.
+    """
+    asked = requests.asking(party)(subjects.refs.to_pylist())
+    cases = [each.reference for each in asked if each.kind == "objection" and each.applied and each.back]
+    if cases:
+        raise ComplianceBlocked(
+            f"O06: the extract holds people whose objection was upheld: {', '.join(cases)}.",
+            where=str(requests.path),
+            remedy="Name their references in the file for --exclude, so that they are left out and counted.",
+        )
+
+
 def _secret_facts(secret: LinkageSecret) -> Mapping[str, int | str]:
     ceremony = secret.ceremony
     return secret_facts(epoch=ceremony.epoch, starts_on=ceremony.starts_on, expires_on=ceremony.expires_on)
@@ -108,6 +131,7 @@ def seal_extract(
     exclusions: Mapping[str, int] | None = None,
     exclude: Path | None = None,
     do_not_link: Path | None = None,
+    requests: RequestRegister | None = None,
     announce: Callable[[str], None] = lambda _name: None,
 ) -> dict[str, Any]:
     """Read, normalise and seal an extract; write the package and the crosswalk.
@@ -127,6 +151,7 @@ def seal_extract(
         exclusions: Kind of exclusion -> people left out of the extract before sealing, attested (rule P12).
         exclude: File of people to leave out now, with the kind of each; they are counted and attested as well.
         do_not_link: Table of pairs of references that must never be one person.
+        requests: The agency's register of requests: whose objection was upheld is not sealed (rule O06).
         exceptions: Signed exceptions to rules.
         announce: Told what is being done.
 
@@ -161,6 +186,8 @@ def seal_extract(
         kinds = [entry.kind for entry in agreement.exclusions]
         collapsed, left_out = leave_out(collapsed, read_exclusions(exclude, kinds))
         exclusions = attested(kinds, left_out, exclusions or {})
+    if requests is not None:
+        _refuse_objected(collapsed, requests, identity.party)
     subjects = shuffle(collapsed)
     del collapsed  # as large as what was made of it
     give_back()

@@ -56,6 +56,7 @@ def _counts(excluded: tuple[str, ...]) -> dict[str, int] | None:
 )
 @rejects_option
 @exception_option
+@requests_option
 @click.option("--dry-run", is_flag=True, help="Make nothing, need no passphrase: report on the extract only.")
 @json_option
 @audited("seal", reads={"mapping_file": "mapping"}, makes={"out": "package", "crosswalk": "crosswalk"})
@@ -77,6 +78,7 @@ def seal(
     do_not_link: Path | None,
     rejects: Path | None,
     exception_files: tuple[Path, ...],
+    requests_file: Path | None,
     dry_run: bool,
     as_json: bool,
 ) -> None:
@@ -89,6 +91,7 @@ def seal(
     With --dry-run at its end, the same call makes nothing and reports on the quality of the extract. When the
     agreement names exclusions, let --exclude leave them out, or say how many you left out: --excluded objection=3.
     """
+    from governance.lifecycle.request_register import register_for
     from governance.summary import seal_text
     from hashing.ceremony import load_secret
     from hashing.workflow import rehearse_seal, seal_extract
@@ -123,6 +126,7 @@ def seal(
             as_of=as_of.date() if as_of else None,
             rejects=rejects,
             exceptions=exception_files,
+            requests=register_for(requests_file, agreement_file),
             exclusions=_counts(excluded),
             exclude=exclude,
             do_not_link=do_not_link,
