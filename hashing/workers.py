@@ -59,6 +59,16 @@ def _do(work: Callable[..., T], arguments: tuple[Any, ...]) -> T:
     return work(_shared, *arguments)
 
 
+def _forked(shared: Any, workers: int) -> Executor | None:
+    """Return processes forked from this one, or None where the system has no room for their queues (no /dev/shm)."""
+    try:
+        return ProcessPoolExecutor(
+            workers, mp_context=get_context("fork"), initializer=_begin, initargs=(shared, os.getpid())
+        )
+    except (OSError, ImportError, NotImplementedError):
+        return None
+
+
 class Workers:
     """Does work on something large in other processes or, with one worker, in a thread; `close` ends them.
 
@@ -70,14 +80,9 @@ class Workers:
     def __init__(self, shared: Any, workers: int) -> None:
         self.count = workers
         self._shared = shared
-        self._forks = workers > 1
-        self._pool: Executor = (
-            ProcessPoolExecutor(
-                workers, mp_context=get_context("fork"), initializer=_begin, initargs=(shared, os.getpid())
-            )
-            if self._forks
-            else ThreadPoolExecutor(1, thread_name_prefix="seal")
-        )
+        pool = _forked(shared, workers) if workers > 1 else None
+        self._forks = pool is not None
+        self._pool: Executor = pool or ThreadPoolExecutor(1, thread_name_prefix="seal")
 
     def submit(self, work: Callable[..., T], *arguments: Any) -> Future[T]:
         """Have `work(shared, *arguments)` done; in another process, `work` is a function of a module."""

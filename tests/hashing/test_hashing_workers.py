@@ -193,6 +193,23 @@ def _gone_now(pid: int) -> bool:
     return not Path(f"/proc/{pid}").exists()
 
 
+@pytest.mark.parametrize("error", [OSError, ImportError, NotImplementedError])
+def test_a_thread_does_the_work_where_processes_cannot_be_had(
+    derived: dict[str, Column], error: type[Exception], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In a container without shared memory for queues, sealing goes on in this process, to the same result."""
+
+    def nothing(*_: object, **__: object) -> None:
+        raise error
+
+    alone = _tables(derived, 1)
+    monkeypatch.setattr(workers, "ProcessPoolExecutor", nothing)
+    team = Workers(None, 2)
+    assert team.result(team.submit(_whoami)) == os.getpid()
+    team.close()
+    assert all(one.equals(two) for one, two in zip(alone, _tables(derived, 2), strict=True))
+
+
 def test_small_extracts_are_sealed_by_one_thread(monkeypatch: pytest.MonkeyPatch) -> None:
     """A process is only started where it pays, and never more of them than there are processors."""
     monkeypatch.setattr(workers, "cores", lambda: 64)
