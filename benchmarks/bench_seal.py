@@ -2,6 +2,7 @@
 
     python -m benchmarks.bench_seal --people 200000 --passes 20 --folder /tmp/seal
     python -m benchmarks.bench_seal --people 200000 --passes planned --agency police --repeat 3 --json
+    python -m benchmarks.bench_seal --area --folder /tmp/county/930000 --repeat 2
 
 An area is made by the real commands (synth, keys, agreement, ceremony) and kept in --folder. `--passes 20` takes the
 first 20 drafted passes; `planned` those that `rehearse` plans for 20,000 residents; `drafted` all drafted ones.
@@ -214,11 +215,13 @@ def main() -> None:
     parser.add_argument("--passes", default="20", help="a number, planned, or drafted")
     parser.add_argument("--agency", default="health", help="whose extract is sealed")
     parser.add_argument("--folder", type=Path, required=True, help="kept for the next time")
+    parser.add_argument("--area", action="store_true", help="--folder is an area as bench_link keeps it")
     parser.add_argument("--repeat", type=int, default=1, help="times; the fastest is told")
     parser.add_argument("--json", action="store_true", help="print one JSON object")
     options = parser.parse_args()
-    folder = options.folder / f"{options.people}-{options.passes}"
-    make_area(folder, people=options.people, passes=passes_of(options.passes, folder))
+    folder = options.folder if options.area else options.folder / f"{options.people}-{options.passes}"
+    if not options.area:
+        make_area(folder, people=options.people, passes=passes_of(options.passes, folder))
     rate = ecb_blocks_a_second()
     figures = [with_limit(seal_once(folder, options.agency), rate) for _ in range(options.repeat)]
     best = max(figures, key=lambda each: each["subjects_a_second"])

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from calendar import monthrange
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from datetime import date, datetime, timedelta
@@ -30,6 +29,7 @@ from hashing.keys import RunKeys
 from hashing.seal import RandomBytes, SealedPass, sealing
 from hashing.subjects import NO_DAY, Contacts, Quality, Subjects
 from schemas.container import write_package
+from schemas.dates import months_before
 from schemas.identity import PrivateIdentity, PublicIdentity
 from schemas.labels import encode
 from schemas.payload import APART, CONTACTS, CROSSWALK, HOMES, LEADS, VERSIONS, pass_part, pass_schema
@@ -116,13 +116,6 @@ def _contacts_batch(contacts: Contacts) -> pa.RecordBatch:
         ],
         schema=CONTACTS,
     )
-
-
-def months_before(day: date, months: int) -> date:
-    """Return the same day `months` calendar months earlier, the last of the month where there is no such day."""
-    index = day.year * 12 + day.month - 1 - months
-    year, month = divmod(index, 12)
-    return date(year, month + 1, min(day.day, monthrange(year, month + 1)[1]))
 
 
 def in_window(contacts: Contacts, agreement: Agreement, as_of: date | None) -> tuple[Contacts, date | None]:

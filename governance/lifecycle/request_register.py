@@ -13,7 +13,6 @@ from __future__ import annotations
 import json
 import re
 import secrets
-from calendar import monthrange
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from datetime import date
@@ -24,6 +23,7 @@ from governance.audit.salts import subject_of_ref
 from governance.audit.words import identifiers_in, identifiers_in_id
 from governance.rules.output import Request
 from schemas.atomic import atomic_write
+from schemas.dates import months_later
 from schemas.errors import InputError, OutputError
 from schemas.identity import PARTY_ID
 from schemas.labels import labelled_hash
@@ -78,12 +78,6 @@ class Entry:
 
     def _days(self) -> dict[str, date | None]:
         return {"received": self.received, "due": self.due, "closed": self.closed}
-
-
-def months_later(day: date, months: int) -> date:
-    """Return the same day `months` calendar months later, the last of the month where there is none."""
-    year, month = divmod(day.year * 12 + day.month - 1 + months, 12)
-    return date(year, month + 1, min(day.day, monthrange(year, month + 1)[1]))
 
 
 class RequestRegister:

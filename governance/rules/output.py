@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from calendar import monthrange
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 
 from governance.agreement import Agreement
 from governance.rules.base import Fault, Moment, Rule, Severity, rule
+from schemas.dates import months_before
 
 _OUTPUT = (Moment.OUTPUT,)
 _MINIMAL = "UK GDPR Art 5(1)(c), data minimisation"
@@ -188,18 +188,12 @@ def handful(output: OutputSubject) -> Iterator[Fault]:
         )
 
 
-def months_earlier(day: date, months: int) -> date:
-    """Return the same day `months` calendar months before, the last of the month where there is none."""
-    year, month = divmod(day.year * 12 + day.month - 1 - months, 12)
-    return date(year, month + 1, min(day.day, monthrange(year, month + 1)[1]))
-
-
 @rule("O04", Severity.BLOCK, _OUTPUT, "Nothing lies beyond the window", why="Agreement, window")
 def window(output: OutputSubject) -> Iterator[Fault]:
     """Every day that is told lies in the agreed number of months up to the last day of the window."""
     if output.as_of is None:
         return
-    start = months_earlier(output.as_of, output.agreement.months)
+    start = months_before(output.as_of, output.agreement.months)
     early = output.first is not None and output.first <= start
     late = output.last is not None and output.last > output.as_of
     if early or late or output.as_of > output.today + timedelta(days=1):

@@ -12,9 +12,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rules_builders import output
 
-from governance.lifecycle.request_register import RequestRegister, months_later, register_for
+from governance.lifecycle.request_register import RequestRegister, register_for
 from governance.rules.base import Severity
 from governance.rules.output import requests as rule_o06
+from schemas.dates import months_later
 from schemas.errors import InputError, OutputError
 from tests.conftest import run
 

@@ -19,13 +19,13 @@ from hashing.package import (
     CROSSWALK,
     in_window,
     lead_context,
-    months_before,
     seal_subjects,
     shuffle,
     write_crosswalk,
 )
 from hashing.results import RESULT_COLUMNS
 from schemas.container import open_package, write_package
+from schemas.dates import months_before
 from schemas.errors import Corrupted, WrongRun
 from schemas.identity import PrivateIdentity
 from schemas.payload import CONTACTS, LEADS, RETURN, VERSIONS, pass_part, pass_schema
