@@ -8,10 +8,9 @@ from dataclasses import dataclass
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
-from scipy.sparse import coo_array
-from scipy.sparse.csgraph import connected_components
 
 from hashing.coding import Coded, Codes
+from hashing.components import components
 from hashing.other_names import OtherNames
 from hashing.reading.hashes import LANES, Hashes, hash_rows
 from hashing.reading.index import HashIndex
@@ -120,12 +119,7 @@ def subject_of_records(ref: Codes, fields: Mapping[str, Coded]) -> tuple[Numbers
     alike = _distinct(columns, rows)
     refs = int(ref.max(initial=-1)) + 1
     size = int(alike.max(initial=-1)) + 1
-    edges = coo_array(
-        (np.ones(len(rows), dtype=np.int8), (ref[rows], refs + alike)),
-        shape=(refs + size, refs + size),
-    )
-    _, component = connected_components(edges, directed=False)
-    return _in_order(component[ref].astype(np.int32, copy=False))
+    return _in_order(components(ref[rows], alike + np.int32(refs), refs + size)[ref])
 
 
 def fill_gaps(subject: Numbers, count: int, coded: Coded, order: Numbers) -> Coded:

@@ -22,7 +22,6 @@ from governance.rules.package_subject import Stated
 from hashing import normalise
 from hashing.apart import NOBODY, Apart, apart_batch
 from hashing.coding import Coded, by_appearance
-from hashing.counts import counts_of
 from hashing.derive import derive, with_rarity
 from hashing.homes import sealed_homes
 from hashing.keys import RunKeys
@@ -282,6 +281,8 @@ def seal_subjects(
     limit = agreement.crowded_cell
 
     def count() -> dict[str, object]:
+        from hashing.counts import counts_of  # loads scipy: a process beside the sealing one does it
+
         return counts_of(with_rarity(derived), subjects.version_subject, agreement.passes, crowded_cell=limit)
 
     with sealing(

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from datetime import date, datetime
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pyarrow.csv as pc_csv
 
@@ -20,12 +20,8 @@ from governance.lifecycle.request_register import RequestRegister
 from hashing.apart import NOBODY, read_apart
 from hashing.exclusions import attested, leave_out, read_exclusions
 from hashing.extract import Extract, open_extract, read_extract, read_source
-from hashing.guess import SAMPLED_ROWS, guess_mapping
-from hashing.guess_yaml import mapping_yaml
 from hashing.mapping import AgencyMapping, load_mapping
-from hashing.opening import Opened, open_return
 from hashing.package import SealReport, seal_subjects, shuffle, write_crosswalk
-from hashing.profile import Profile, profile_extract
 from hashing.reading.database import Query
 from hashing.reading.memory import give_back
 from hashing.rejects import write_rejects
@@ -41,6 +37,10 @@ from schemas.errors import (
     WrongAgreement,
 )
 from schemas.identity import PrivateIdentity
+
+if TYPE_CHECKING:  # loaded by the functions that need them, so that sealing does not wait for them
+    from hashing.opening import Opened
+    from hashing.profile import Profile
 
 
 def _mapping_of(mapping_file: Path | None, agency: str) -> AgencyMapping:
@@ -252,6 +252,8 @@ def rehearse_seal(
     Raises:
         TallystickError: The input, the agreement or an output does not fit.
     """
+    from hashing.profile import profile_extract
+
     _refuse_existing(out, crosswalk)
     agreement = load_agreement(agreement_file, today=now.date())
     if agreement.party(agency) is None:
@@ -290,6 +292,8 @@ def profile(
     Raises:
         TallystickError: An input does not fit.
     """
+    from hashing.profile import profile_extract
+
     listed = load_mapping(mapping_file) if mapping_file is not None else {}
     if agency is None:
         stem = "extract" if isinstance(extract, Query) else extract.stem
@@ -314,6 +318,9 @@ def draft_mapping(extract: Path | Query, *, agency: str | None) -> tuple[str, li
     Raises:
         ExtractError: The extract cannot be read, or its first line seems not to be the header.
     """
+    from hashing.guess import SAMPLED_ROWS, guess_mapping
+    from hashing.guess_yaml import mapping_yaml
+
     read = read_source(extract)
     name = agency or ("agency" if isinstance(extract, Query) else extract.stem)
     guess = guess_mapping(read.sample(SAMPLED_ROWS), agency=name, source=str(extract))
@@ -346,6 +353,8 @@ def open_to_csv(
     Raises:
         TallystickError: The return or the crosswalk is not genuine or does not fit, or an input is wrong.
     """
+    from hashing.opening import open_return
+
     agreement = require_agreement(
         agreement_file, today=today, job=_job(secret), exceptions=exceptions, party=identity.party
     )
