@@ -5,14 +5,9 @@ from __future__ import annotations
 import csv
 import gc
 import json
-import os
-import shutil
 import sqlite3
-import subprocess
 import sys
-import tempfile
 import zipfile
-from collections.abc import Iterator
 from contextlib import closing
 from datetime import UTC, date, datetime, time
 from decimal import Decimal
@@ -219,7 +214,8 @@ def test_sqlite_query(database: Path) -> None:
     """A query reads like a file of its columns, and says so."""
     extract = read(sqlite(database, "SELECT id AS ref, family AS surname, born AS dob FROM people"))
     assert columns(extract) == {"ref": ["7", "8"], "surname": ["Smith", None], "dob": ["1990-03-04", CANARY]}
-    assert (extract.read_as, extract.source, extract.first_row) == ("SQL query, SQLite", "the SQL query", 1)
+    assert extract.read_as.startswith("SQL query, SQLite")
+    assert (extract.source, extract.first_row) == ("the SQL query", 1)
 
 
 @pytest.mark.parametrize(
@@ -272,8 +268,9 @@ def test_bad_connections_are_not_quoted(address: str, words: str) -> None:
 
 
 def test_database_without_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Without SQLAlchemy the refusal names the extra."""
-    monkeypatch.setitem(sys.modules, "sqlalchemy", None)
+    """Without SQLAlchemy and ADBC the refusal names the extra."""
+    for name in ("sqlalchemy", "adbc_driver_postgresql.dbapi"):
+        monkeypatch.setitem(sys.modules, name, None)
     assert "tallystick[sql]" in refused(Query(sql="SELECT 1 AS ref", connection="postgresql://host/x"))
 
 
@@ -296,60 +293,6 @@ def test_connection_comes_from_environment_or_file(tmp_path: Path, monkeypatch: 
         assert CANARY not in str(caught.value)
 
 
-@pytest.fixture(scope="module")
-def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """A PostgreSQL server of our own on a socket in a temporary folder; its connection string."""
-    pytest.importorskip("sqlalchemy")
-    pytest.importorskip("psycopg")
-    programs = {name: shutil.which(name) for name in ("initdb", "pg_ctl")}
-    if None in programs.values():
-        pytest.skip("no PostgreSQL server is installed")
-    folder = tmp_path_factory.mktemp("pg")
-    as_user: dict[str, Any] = {}
-    if hasattr(os, "geteuid") and os.geteuid() == 0:  # the server refuses to run as root
-        import pwd
-
-        try:
-            user = pwd.getpwnam("postgres")
-        except KeyError:
-            pytest.skip("PostgreSQL cannot run as root, and there is no user postgres")
-        folder = Path(tempfile.mkdtemp(prefix="pg"))  # a folder of the test runner is closed to other users
-        os.chown(folder, user.pw_uid, user.pw_gid)
-        as_user = {"user": user.pw_uid, "group": user.pw_gid, "extra_groups": []}
-    data = folder / "data"
-
-    def do(*command: str | Path) -> int:
-        with (folder / "said").open("ab") as log:
-            return subprocess.run(
-                [str(word) for word in command], stdout=log, stderr=log, cwd=folder, check=False, **as_user
-            ).returncode
-
-    try:
-        if do(programs["initdb"] or "", "-D", data, "-U", "tester", "-A", "trust", "--no-sync") != 0:
-            pytest.skip("initdb does not work here")
-        options = f"-c listen_addresses= -c unix_socket_directories={folder} -c fsync=off"
-        if do(
-            programs["pg_ctl"] or "",
-            "-D",
-            data,
-            "-w",
-            "-t",
-            "20",
-            "-l",
-            folder / "log",
-            "-o",
-            options,
-            "start",
-        ):
-            pytest.skip("the PostgreSQL server does not start here")
-        try:
-            yield f"postgresql://tester@/postgres?host={folder}"
-        finally:
-            do(programs["pg_ctl"] or "", "-D", data, "-m", "immediate", "stop")
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
-
-
 def test_postgresql_query(postgres: str) -> None:
     """Numbers, dates, timestamps and nulls of a real PostgreSQL arrive as text."""
     sql = (
@@ -363,7 +306,7 @@ def test_postgresql_query(postgres: str) -> None:
         "dob": ["1990-03-04", None],
         "record_date": ["2026-01-02", None],
     }
-    assert extract.read_as == "SQL query, PostgreSQL"
+    assert extract.read_as.startswith("SQL query, PostgreSQL, through ")
 
 
 def test_postgresql_changes_nothing_and_quotes_nothing(postgres: str) -> None:
@@ -622,7 +565,7 @@ def test_sealed_and_opened_from_a_database(extracts: Path, tmp_path: Path) -> No
 
     sealing = ("--run", "r", *EXCLUDED, "--rejects", tmp_path / "rejects.csv", "--json")
     sealed = json.loads(do("seal", *query, *role("police"), *sealing, "--out", tmp_path / "police.tally"))
-    assert sealed["read_as"] == "SQL query, SQLite"
+    assert sealed["read_as"].startswith("SQL query, SQLite")
     assert (tmp_path / "rejects.csv").read_text().startswith('"row","reason"\n')
     text = do(
         "seal", extracts / "health.csv", *role("health"), *sealing[:-3], "--out", tmp_path / "health.tally"
