@@ -16,7 +16,7 @@ from splink import DuckDBAPI, Linker
 
 from linkage.charts_page import page, table
 from linkage.database import connect
-from linkage.explain import READING, REVIEW_WORDS, Explanation, likelihood
+from linkage.explain import READING, READING_PAIR, REVIEW_WORDS, Explanation, likelihood
 from linkage.model import silent
 from schemas.scheme import TOKENS, column
 
@@ -47,8 +47,9 @@ def _figure(chart: str, caption: str) -> str:
 
 
 _WATERFALL = (
-    "The same steps as Splink draws them, from left to right: a bar that goes up speaks for one person, one that goes "
-    "down against. The last bar is the score. Left: weight; right: probability."
+    "The steps of the pair by itself as Splink draws them, from left to right: a bar that goes up speaks for one "
+    "person, one that goes down against. The last bar is the score before the other links are weighed (the last two "
+    "steps of the table). Left: weight; right: probability."
 )
 
 
@@ -74,7 +75,7 @@ def pair_html(found: Explanation, settings: Mapping[str, Any]) -> str:
         settings: Splink settings of the run's model.
     """
     record = {f"gamma_{name}": gamma for name, gamma in found.gammas.items()}
-    (chart,) = _charts(settings, {**record, "match_weight": found.match_weight})
+    (chart,) = _charts(settings, {**record, "match_weight": found.pair_weight})
     sentence = (
         f"Run {escape(found.run_id)} takes these records for <strong>{escape(found.verdict)}</strong>. Match weight "
         f"{found.match_weight:+.2f} (log2 of the odds), match probability {found.match_probability:.4f}; links are "
@@ -83,7 +84,7 @@ def pair_html(found: Explanation, settings: Mapping[str, Any]) -> str:
     parts = [f"<p>{sentence}</p>"]
     if found.review is not None:
         parts.append(f"<p>For a person to look at: {escape(REVIEW_WORDS[found.review])}.</p>")
-    parts += [_steps_table(found), f"<p>{escape(READING)}</p>", _figure(chart, _WATERFALL)]
+    parts += [_steps_table(found), f"<p>{escape(READING_PAIR)}</p>", _figure(chart, _WATERFALL)]
     met = "".join(f"<li>{escape(name.replace('+', ', '))}</li>" for name in found.found_by)
     parts.append(f"<p>They met in {len(found.found_by)} of {found.passes} passes, in which these agree:</p>")
     parts.append(f"<ul>{met}</ul>")

@@ -1,9 +1,10 @@
 """From links to people: connected components above the threshold, repaired where something speaks against them.
 
-Four things speak against a join. *Do not link*: an agency said so (adoption). *NHS number*: two records with different
-valid numbers, unless they agree so well on all else that a wrong number is likelier (`OVERRULED`). *Relatives*: a link
-between people of one home, surname and birth date whose forenames have nothing in common is what twins look like; it
-joins nobody on its own unless it is as sure. *Size*: more subjects than the agreement lets one person have.
+Three things speak against a join. *Do not link*: an agency said so (adoption). *NHS number*: two records with
+different valid numbers, unless they agree so well on all else that a wrong number is likelier (`OVERRULED`). *Size*:
+more subjects than the agreement lets one person have. What twins look like (one home, surname and birth date,
+forenames with nothing in common) is not cut: where both twins are known, each record has its better partner
+(`linkage.settling`); what is left was right nine times in ten (docs/adr/0021) and stands in the review file.
 
 The repair takes the links of an affected component from the strongest down (Kruskal 1956) and leaves out each that
 would bring together what must stay apart: constrained agglomeration with cannot-link pairs (Wagstaff and Cardie 2000).
@@ -27,9 +28,9 @@ Floats = NDArray[np.float64]
 Bools = NDArray[np.bool_]
 
 OVERRULED = 0.95
-"""A link at or above this probability stands though NHS numbers differ or forenames have nothing in common. Among
-20,000 synthetic people no false link with differing numbers reached it and all but a few true ones did; an assumption
-elsewhere, so every such link stands in the review file."""
+"""A link at or above this probability stands though NHS numbers differ. Among 20,000 synthetic people no false link
+with differing numbers reached it and all but a few true ones did; an assumption elsewhere, so every such link stands in
+the review file."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -38,7 +39,7 @@ class Evidence:
 
     Attributes:
         numbers_differ: Shape (links,): both subjects hold NHS numbers, none in common.
-        relatives: Shape (links,): the link of what may be twins.
+        relatives: Shape (links,): the link of what may be twins; it cuts nothing, and is for people to look at.
         number_of: Shape (n,): a number of subject `number_subject[n]`, coded; a subject may have several.
         number_subject: Shape (n,).
         apart_left, apart_right: Shape (pairs,): pairs of subjects that an agency wants kept apart.
@@ -138,18 +139,15 @@ def cluster(
     nothing = np.zeros(len(left), dtype=bool)
     evidence = evidence or Evidence(numbers_differ=nothing, relatives=nothing)
     strong = probability >= threshold
-    joins = strong & ~(evidence.relatives & (probability < OVERRULED))
     barrier = _barrier(left, right, probability, evidence)
-    person = components(left[joins], right[joins], subjects)
+    person = components(left[strong], right[strong], subjects)
     reason = np.zeros(len(left), dtype=np.int8)
-    affected = np.flatnonzero(joins & _suspect(person, barrier, largest)[person[left]])
+    affected = np.flatnonzero(strong & _suspect(person, barrier, largest)[person[left]])
     if len(affected):
         order = affected[np.lexsort((right[affected], left[affected], -weight[affected]))]
         reason[order] = agglomerate(left[order], right[order], barrier, largest=largest)
-        kept = joins & (reason == 0)
+        kept = strong & (reason == 0)
         person = components(left[kept], right[kept], subjects)
-    # A link of relatives is cut only if nothing else holds its ends together.
-    reason[strong & ~joins & (person[left] != person[right])] = Reason.RELATIVES
     sizes = np.bincount(person, minlength=1)
     return Clusters(
         person=person,

@@ -19,8 +19,7 @@ class Reason(IntEnum):
 
     DO_NOT_LINK = 1
     NHS_NUMBER = 2
-    RELATIVES = 3
-    SIZE = 4
+    SIZE = 3
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -27,7 +27,7 @@ REVIEW = pa.schema(
 )
 """`record_a` and `record_b`: agency and row number such as `police:123`, as `tallystick explain --pair` takes them."""
 
-_CUT = {Reason.NHS_NUMBER: "nhs_number", Reason.RELATIVES: "relatives", Reason.SIZE: "size"}
+_CUT = {Reason.NHS_NUMBER: "nhs_number", Reason.SIZE: "size"}
 
 
 def labels(con: duckdb.DuckDBPyConnection) -> NDArray[Any]:
@@ -49,9 +49,9 @@ def review_table(
 ) -> pa.Table:
     """Return the links that people should look at, with the schema `REVIEW`, the strongest of each reason first.
 
-    `band`: between the bounds, not joined. `nhs_number`, `relatives`, `size`: above the threshold and cut; or, with
-    `joined`, believed although NHS numbers differ or forenames have nothing in common. A pair that an agency wants
-    kept apart is never listed.
+    `band`: between the bounds, not joined. `nhs_number`, `size`: above the threshold and cut; `nhs_number` with
+    `joined`: believed although NHS numbers differ. `relatives`: believed although forenames have nothing in common. A
+    pair that an agency wants kept apart is never listed.
 
     Args:
         label: Label of each subject.
@@ -66,9 +66,9 @@ def review_table(
     evidence = clusters.evidence
     reason = np.full(len(left), "", dtype=object)
     reason[(probability >= review_from) & (probability < threshold)] = "band"
-    sure = (probability >= max(threshold, OVERRULED)) & (clusters.reason == 0)
-    reason[sure & evidence.relatives] = "relatives"
-    reason[sure & evidence.numbers_differ] = "nhs_number"
+    believed = (probability >= threshold) & (clusters.reason == 0)
+    reason[believed & evidence.relatives] = "relatives"
+    reason[believed & (probability >= OVERRULED) & evidence.numbers_differ] = "nhs_number"
     for cut, name in _CUT.items():
         reason[clusters.reason == cut] = name
     chosen = np.flatnonzero(reason != "")

@@ -32,7 +32,7 @@ class Step:
     """One step of a score.
 
     Attributes:
-        name: What was compared; `prior` for the first step.
+        name: What was compared; `prior` for the first step, `agencies` and `others` for the last two.
         level: Name of the level; empty for the prior, `null` when not both records hold the value.
         label: What the level means, in plain words.
         m: P(level | one person), None where it does not apply.
@@ -58,8 +58,9 @@ class Explanation:
         run_id: The run.
         record_a: Label of a record.
         record_b: Label of the other.
-        steps: From the prior to the last comparison.
-        match_weight: The score, log2 of the odds.
+        steps: From the prior over the comparisons to the links beside this one.
+        pair_weight: The score of the pair by itself, log2 of the odds.
+        match_weight: The score, after links were weighed against each other.
         match_probability: The same as a probability.
         found_by: Passes in which the two met.
         passes: Passes of the run.
@@ -73,6 +74,7 @@ class Explanation:
     record_a: str
     record_b: str
     steps: tuple[Step, ...]
+    pair_weight: float
     match_weight: float
     match_probability: float
     found_by: tuple[str, ...]
@@ -148,6 +150,20 @@ def steps_of(parameters: Parameters, gammas: dict[str, int]) -> tuple[Step, ...]
     return tuple(steps)
 
 
+def _settled_steps(begun: tuple[Step, ...], agencies: float, total: float) -> tuple[Step, ...]:
+    """Return the two steps that come of the other links (`linkage.settling`), after those of the pair itself."""
+    before = begun[-1].total
+    told = (
+        ("agencies", "how often these two agencies share a person", agencies),
+        ("others", "other records that fit either of the two, or none at all", total - agencies - before),
+    )
+    added = []
+    for name, label, weight in told:
+        before += weight
+        added.append(Step(name=name, level="", label=label, m=None, u=None, weight=weight, total=before))
+    return (*begun, *added)
+
+
 def _require_run(folder: Path) -> dict[str, Any]:
     try:
         summary = json.loads((folder / "run.json").read_text(encoding="utf-8"))
@@ -162,8 +178,8 @@ def _require_run(folder: Path) -> dict[str, Any]:
 
 def _table(folder: Path, name: str, columns: list[str]) -> Any:
     try:
-        return pq.read_table(folder / name, columns=columns)
-    except (OSError, ValueError):
+        return pq.read_table(folder / name).select(columns)
+    except (OSError, ValueError, KeyError):
         raise InputError(
             f"{name} cannot be read, or is of another release.",
             where=str(folder),
@@ -181,8 +197,17 @@ def _persons(folder: Path, records: list[tuple[str, int]]) -> list[int | None]:
 
 
 def _link(folder: Path, a: tuple[str, int], b: tuple[str, int]) -> dict[str, Any] | None:
-    columns = ["agency_l", "subject_l", "agency_r", "subject_r", "match_weight", "match_probability"]
-    links = _table(folder, "links.parquet", [*columns, "found_by", "pattern"])
+    columns = [
+        "agency_l",
+        "subject_l",
+        "agency_r",
+        "subject_r",
+        "match_weight",
+        "match_probability",
+        "found_by",
+    ]
+    columns += ["pattern", "pair_weight", "agencies_weight", "final_probability"]
+    links = _table(folder, "links.parquet", columns)
     for left, right in ((a, b), (b, a)):
         mask = pc.and_(
             pc.and_(pc.equal(links["agency_l"], left[0]), pc.equal(links["subject_l"], left[1])),
@@ -225,21 +250,26 @@ def explain_pair(folder: Path, record_a: str, record_b: str) -> Explanation:
         )
     joined = persons[0] == persons[1]
     link = _link(folder, a, b)
-    if link is None:
-        told = (
-            "They are one person through other records." if joined else "They are not one person in this run."
-        )
+    if link is None or link["pattern"] is None:
+        told = "They are not one person in this run."
+        if joined and link is not None:
+            told = f"They are one person through other records, with probability {link['final_probability']:.4f}."
         raise InputError(
             f"the two records met in no pass, or are to be kept apart, so there is no score. {told}",
             where="--pair",
-            remedy="Explain pairs that stand in links.parquet.",
+            remedy="Explain pairs that stand in links.parquet with a pattern.",
         )
     gammas = decode(link["pattern"])
     return Explanation(
         run_id=str(summary["run"]),
         record_a=record_a,
         record_b=record_b,
-        steps=steps_of(load_model(folder / "model.json").parameters, gammas),
+        steps=_settled_steps(
+            steps_of(load_model(folder / "model.json").parameters, gammas),
+            link["agencies_weight"],
+            link["match_weight"],
+        ),
+        pair_weight=link["pair_weight"],
         match_weight=link["match_weight"],
         match_probability=link["match_probability"],
         found_by=tuple(
@@ -280,6 +310,12 @@ READING = (
 )
 """How to read the steps, for somebody who has never seen any."""
 
+READING_PAIR = (
+    f"{READING} The last two steps come of all links together: how often the two agencies share a person, and whether "
+    "another record fits one of the two better."
+)
+"""The same for the steps of a pair."""
+
 
 def _row(name: str, label: str, m: float | None, u: float | None, weights: Sequence[float]) -> list[str]:
     """Return a line of a table of steps, and more lines where the label is long."""
@@ -306,7 +342,7 @@ def explanation_text(found: Explanation) -> str:
     lines += ["", _head("weight", "so far")]
     for step in found.steps:
         lines += _row(step.name, step.label, step.m, step.u, (step.weight, step.total))
-    lines += ["", *wrap(READING, 110)]
+    lines += ["", *wrap(READING_PAIR, 110)]
     lines += ["", f"They met in {len(found.found_by)} of {found.passes} passes, in which these agree:"]
     return "\n".join([*lines, *(f"  {name.replace('+', ', ')}" for name in found.found_by)])
 

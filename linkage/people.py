@@ -1,6 +1,8 @@
-"""From scored pairs to people: what must stay apart, the clusters, and the table `people`."""
+"""From scored pairs to people: what must stay apart, links settled among each other, clusters, the table `people`."""
 
 from __future__ import annotations
+
+from collections.abc import Sequence
 
 import duckdb
 import numpy as np
@@ -12,7 +14,10 @@ from linkage.clusters import Clusters, cluster
 from linkage.clusters_evidence import read_evidence
 from linkage.clusters_metrics import ClusterMetrics, cluster_metrics
 from linkage.clusters_review import labels, review_table
-from linkage.results import Links
+from linkage.results import Links, read_links
+from linkage.scoring import WEIGHT_DIGITS
+from linkage.settling import Settled, settle
+from linkage.ties import Ties, tie
 from schemas.errors import LinkageError
 
 
@@ -25,6 +30,52 @@ def keep_apart(con: duckdb.DuckDBPyConnection) -> int:
         """
     )
     return int(con.execute("SELECT count(*) FROM apart").fetchall()[0][0])
+
+
+def settle_links(con: duckdb.DuckDBPyConnection, sizes: Sequence[int]) -> Settled:
+    """Weigh the links against each other, and write the result into the table `links`.
+
+    `match_weight` and `match_probability` are then settled; `pair_weight` is the weight of the pair by itself, and
+    `agencies_weight` what came of how often its two agencies share a person.
+
+    Args:
+        con: The run.
+        sizes: Subjects of each agency, in the order of their numbers.
+    """
+    links = read_links(con)
+    agency = np.repeat(np.arange(len(sizes)), sizes)
+    found = settle(links.left, links.right, links.weight, agency=agency, agencies=len(sizes))
+    weight = np.round(found.weight, WEIGHT_DIGITS)
+    table = pa.table(
+        {
+            "subject_l": links.left.astype(np.int32),
+            "subject_r": links.right.astype(np.int32),
+            "weight": weight,
+            "agencies_weight": np.round(found.agencies, WEIGHT_DIGITS),
+        }
+    )
+    con.register("settled_in", table)
+    con.execute(
+        """
+        CREATE OR REPLACE TABLE links AS
+        SELECT
+            links.* REPLACE (
+                settled_in.weight AS match_weight, 1 / (1 + pow(2, -settled_in.weight)) AS match_probability
+            ),
+            links.match_weight AS pair_weight,
+            settled_in.agencies_weight
+        FROM links JOIN settled_in USING (subject_l, subject_r)
+        """
+    )
+    con.unregister("settled_in")
+    return found
+
+
+def ties_of(links: Links, clusters: Clusters, agreement: Agreement) -> Ties:
+    """Return all pairs on which the run has an opinion."""
+    return tie(
+        links.left, links.right, links.probability, person=clusters.person, threshold=agreement.threshold
+    )
 
 
 def apart_of(con: duckdb.DuckDBPyConnection) -> tuple[list[tuple[Member, Member]], dict[Member, int]]:

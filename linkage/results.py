@@ -18,6 +18,8 @@ from linkage.households import Households
 from linkage.intake import Sender
 from linkage.privacy import Reidentification
 from linkage.reuse import SavedModel
+from linkage.settling import Settled
+from linkage.ties import Ties
 from linkage.training import Trained
 from linkage.window import MultiAgency
 from linkage.window_rolling import WorstWindows
@@ -25,7 +27,7 @@ from linkage.window_rolling import WorstWindows
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Links:
-    """Scored pairs of subjects, numbered across the run."""
+    """Scored pairs of subjects, numbered across the run; weights and probabilities are settled (`linkage.settling`)."""
 
     left: np.ndarray[Any, np.dtype[np.int64]]
     right: np.ndarray[Any, np.dtype[np.int64]]
@@ -43,6 +45,8 @@ class RunResult:
     passes: tuple[PassPairs, ...]
     planned_lambda: Mapping[str, float]
     links: Links
+    settled: Settled
+    ties: Ties
     clusters: Clusters
     metrics: ClusterMetrics
     kept_apart: int

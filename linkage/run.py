@@ -21,7 +21,15 @@ from linkage.clusters import Clusters
 from linkage.database import connect
 from linkage.households import Households, find_households
 from linkage.intake import HOMES_TABLE, Sender, counted, take_in
-from linkage.people import apart_of, cluster_links, keep_apart, metrics_of, review_of
+from linkage.people import (
+    apart_of,
+    cluster_links,
+    keep_apart,
+    metrics_of,
+    review_of,
+    settle_links,
+    ties_of,
+)
 from linkage.privacy import Reidentification, measure
 from linkage.privacy_budget import planned_lambda, require_budget
 from linkage.results import Links, RunResult, read_links
@@ -29,6 +37,7 @@ from linkage.returns import write_returns
 from linkage.reuse import SavedModel, complete
 from linkage.run_files import summary_of, write_results
 from linkage.scoring import score_candidates
+from linkage.settling import Settled
 from linkage.training import Trained
 from linkage.window import MultiAgency, find_multi_agency
 from linkage.window_days import contacts_after, last_day, require_contacts_from
@@ -73,6 +82,7 @@ class _Scored:
     passes: Sequence[PassPairs]
     trained: Trained
     kept_apart: int
+    settled: Settled
     links: Links
 
 
@@ -170,6 +180,8 @@ def _run(
             passes=tuple(scored.passes),
             planned_lambda=scored.planned_lambda,
             links=scored.links,
+            settled=scored.settled,
+            ties=ties_of(scored.links, clusters, order.agreement),
             clusters=clusters,
             metrics=metrics_of(scored.links, clusters, order.agreement),
             kept_apart=scored.kept_apart,
@@ -215,8 +227,15 @@ def _score(con: duckdb.DuckDBPyConnection, senders: Sequence[Sender], order: _Or
         subjects = sum(sender.subjects for sender in senders)
         trained = score_candidates(con, passes, counts, subjects=subjects, model=given)
         kept_apart = keep_apart(con)
-        links = read_links(con)
-    return _Scored(planned_lambda=lambdas, passes=found, trained=trained, kept_apart=kept_apart, links=links)
+        settled = settle_links(con, [sender.subjects for sender in senders])
+    return _Scored(
+        planned_lambda=lambdas,
+        passes=found,
+        trained=trained,
+        kept_apart=kept_apart,
+        settled=settled,
+        links=read_links(con),
+    )
 
 
 def _measure(

@@ -6,10 +6,12 @@ import json
 from collections.abc import Mapping
 from dataclasses import asdict
 from datetime import UTC
+from itertools import combinations
 from pathlib import Path
 from typing import Any
 
 import duckdb
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
@@ -18,14 +20,19 @@ from governance.gate import finding_dict
 from governance.rules.linkage import settings_of
 from linkage.results import RunResult
 from linkage.reuse import model_document
+from linkage.ties import Ties
 
 _LINKS = """
     SELECT l.agency AS agency_l, l.number AS subject_l, r.agency AS agency_r, r.number AS subject_r,
-           match_weight, match_probability, found_by, pattern
-    FROM links
-    JOIN subjects AS l ON l.subject = links.subject_l
-    JOIN subjects AS r ON r.subject = links.subject_r
+           match_weight, match_probability, coalesce(found_by, 0) AS found_by, pattern,
+           pair_weight, agencies_weight, ties_in.probability AS final_probability
+    FROM ties_in
+    LEFT JOIN links USING (subject_l, subject_r)
+    JOIN subjects AS l ON l.subject = ties_in.subject_l
+    JOIN subjects AS r ON r.subject = ties_in.subject_r
+    ORDER BY ties_in.place
 """
+"""A row a pair that was compared, and one a pair that is one person through others (then without weight or pattern)."""
 
 _PEOPLE = "SELECT agency, number AS subject, person FROM subjects JOIN people USING (subject)"
 
@@ -67,6 +74,27 @@ def _training(result: RunResult, agreement: Agreement) -> dict[str, Any]:
             "same_agreement": reused.agreement_digest == agreement.digest,
         },
     }
+
+
+def _settling(result: RunResult) -> dict[str, Any]:
+    """Say what the links told of the agencies when they were weighed against each other."""
+    names, settled = [sender.agency for sender in result.senders], result.settled
+    shared = [
+        {
+            "agencies": [names[a], names[b]],
+            "shift": round(float(settled.shift[a, b]), 3),
+            "partners": [round(float(settled.covered[b, a]), 4), round(float(settled.covered[a, b]), 4)],
+        }
+        for a, b in combinations(range(len(names)), 2)
+    ]
+    repeated = {
+        name: {
+            "shift": round(float(settled.shift[at, at]), 3),
+            "records": round(float(settled.repeated[at]), 4),
+        }
+        for at, name in enumerate(names)
+    }
+    return {"shared": shared, "repeated": repeated, "implied": int((~result.ties.compared).sum())}
 
 
 def _clusters(result: RunResult) -> dict[str, Any]:
@@ -120,6 +148,7 @@ def summary_of(result: RunResult, agreement: Agreement) -> dict[str, Any]:
         "blocking": [asdict(found) for found in result.passes],
         "privacy": _privacy(result),
         "training": _training(result, agreement),
+        "settling": _settling(result),
         "clusters": _clusters(result),
         "multi_agency": _multi_agency(result),
         "households": _households(result),
@@ -127,11 +156,26 @@ def summary_of(result: RunResult, agreement: Agreement) -> dict[str, Any]:
     }
 
 
+def _links(con: duckdb.DuckDBPyConnection, ties: Ties) -> pa.Table:
+    table = pa.table(
+        {
+            "place": np.arange(len(ties.left), dtype=np.int32),
+            "subject_l": ties.left.astype(np.int32),
+            "subject_r": ties.right.astype(np.int32),
+            "probability": ties.probability,
+        }
+    )
+    con.register("ties_in", table)
+    found = con.sql(_LINKS).to_arrow_table()
+    con.unregister("ties_in")
+    return found
+
+
 def write_results(
     con: duckdb.DuckDBPyConnection, folder: Path, result: RunResult, agreement: Agreement, review: pa.Table
 ) -> None:
     """Write what evaluation and explanation need later: numbers of subjects and weights, no token."""
-    pq.write_table(con.sql(_LINKS).to_arrow_table(), folder / "links.parquet")
+    pq.write_table(_links(con, result.ties), folder / "links.parquet")
     pq.write_table(review, folder / "review.parquet")
     pq.write_table(con.sql(_PEOPLE).to_arrow_table(), folder / "people.parquet")
     seen = None if result.reused is None else result.reused.seen

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from hashing.coding import combine, encode
 from hashing.extract import read_table
-from linkage.run import Links
+from linkage.ties import Ties
 from schemas.errors import ExtractError
 
 Ints = NDArray[np.int64]
@@ -137,15 +137,15 @@ def _group_pairs(group: Ints, person: Ints) -> tuple[int, int]:
     return _pairs(np.bincount(both, minlength=count)), _pairs(np.bincount(group))
 
 
-def _expand(links: Links, refs: Refs, subjects: int) -> tuple[Floats, Floats]:
-    """Return for each link (pairs of refs of one person, pairs of refs)."""
+def _expand(ties: Ties, refs: Refs, subjects: int) -> tuple[Floats, Floats]:
+    """Return for each tie (pairs of refs of one person, pairs of refs)."""
     usable = refs.subject >= 0
     subject, person = refs.subject[usable], refs.person[usable]
     order = np.argsort(subject, kind="stable")
     subject, person = subject[order], person[order]
     starts = np.searchsorted(subject, np.arange(subjects + 1))
     sizes = np.diff(starts)
-    left, right = links.left, links.right
+    left, right = ties.left, ties.right
     predicted = (sizes[left] * sizes[right]).astype(np.float64)
     correct = np.zeros(len(left))
     # Most subjects have one ref; the others are gone through by their position within the subject.
@@ -158,11 +158,11 @@ def _expand(links: Links, refs: Refs, subjects: int) -> tuple[Floats, Floats]:
     return correct, predicted
 
 
-def evaluate(links: Links, cluster_of: Ints, refs: Refs, *, subjects: int, threshold: float) -> Evaluation:
+def evaluate(ties: Ties, cluster_of: Ints, refs: Refs, *, subjects: int, threshold: float) -> Evaluation:
     """Evaluate a run.
 
     Args:
-        links: Scored pairs of subjects.
+        ties: Pairs of subjects on which the run has an opinion.
         cluster_of: Person of each subject by the run.
         refs: Truth, brought together with the run.
         subjects: Number of subjects.
@@ -171,9 +171,9 @@ def evaluate(links: Links, cluster_of: Ints, refs: Refs, *, subjects: int, thres
     actual = _pairs(np.bincount(refs.person)) if len(refs.person) else 0
     usable = refs.subject >= 0
     same_correct, same_predicted = _group_pairs(refs.subject[usable], refs.person[usable])
-    correct, predicted = _expand(links, refs, subjects)
-    order = np.argsort(-links.probability, kind="stable")
-    ranked = links.probability[order]
+    correct, predicted = _expand(ties, refs, subjects)
+    order = np.argsort(-ties.probability, kind="stable")
+    ranked = ties.probability[order]
     cum_correct = np.concatenate([[0.0], np.cumsum(correct[order])]) + same_correct
     cum_predicted = np.concatenate([[0.0], np.cumsum(predicted[order])]) + same_predicted
     at = int(np.searchsorted(-ranked, -threshold, side="right"))
@@ -188,8 +188,8 @@ def evaluate(links: Links, cluster_of: Ints, refs: Refs, *, subjects: int, thres
             cum_correct[best], cum_predicted[best], actual, float(ranked[best - 1]) if best else 1.0
         ),
         clusters=_figures(*in_clusters, actual),
-        blocking_recall=float(cum_correct[-1] / actual) if actual else None,
-        false_candidates=int(((predicted > 0) & (correct == 0)).sum()),
+        blocking_recall=float((same_correct + correct[ties.compared].sum()) / actual) if actual else None,
+        false_candidates=int(((predicted > 0) & (correct == 0) & ties.compared).sum()),
     )
 
 

@@ -182,7 +182,7 @@ def evaluate_run(asked: Asked) -> dict[str, Any]:
         )
     groupings = _groupings(asked, truth_file, persons, refs, run, subjects, today)
     figures = measure(
-        run.links,
+        run.ties,
         run.cluster,
         refs,
         agency=agency,

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from linkage.run import Links
+from linkage.ties import Ties
 from synthetic.evaluation import Refs
 from synthetic.evaluation_groups import Grouping
 from synthetic.evaluation_pairs import (
@@ -180,7 +180,7 @@ def calibration(pairs: Pairs, person: Ints) -> Figures:
 
 
 def measure(
-    links: Links,
+    ties: Ties,
     cluster: Ints,
     refs: Refs,
     *,
@@ -192,7 +192,7 @@ def measure(
     """Return all figures of a run as one JSON object (docs/guides/evaluation.md says what each means).
 
     Args:
-        links: Scored pairs of subjects.
+        ties: Pairs of subjects on which the run has an opinion.
         cluster: Person of each subject by the run.
         refs: References with subject and person by the truth.
         agency: Agency of each reference, as a position in `agencies`.
@@ -201,11 +201,13 @@ def measure(
         threshold: The agreement's.
     """
     person = refs.person
-    pairs = pairs_of(links, refs, subjects=len(cluster))
+    pairs = pairs_of(ties, refs, subjects=len(cluster))
     clusters = clustered_pairs(cluster, refs)
     best = best_threshold(pairs)
     size = int(person.max(initial=-1)) + 1
-    met = np.bincount(person[pairs.left[pairs.true & (pairs.score >= 0)]], minlength=size).astype(float)
+    met = np.bincount(
+        person[pairs.left[pairs.true & (pairs.score >= 0) & ~pairs.implied]], minlength=size
+    ).astype(float)
     every = np.bincount(person[pairs.left[pairs.true]], minlength=size).astype(float)
     return {
         "references": len(person),

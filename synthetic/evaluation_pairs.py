@@ -16,7 +16,7 @@ from math import sqrt
 import numpy as np
 from numpy.typing import NDArray
 
-from linkage.run import Links
+from linkage.ties import Ties
 from synthetic.evaluation import Refs
 
 Ints = NDArray[np.int64]
@@ -51,9 +51,10 @@ class Pairs:
 
     Attributes:
         left, right: Positions of the references, left < right.
-        score: Match probability; 1 within a subject, `NEVER` for a true pair that was never compared.
+        score: Probability that they are one person; 1 within a subject, `NEVER` where the run has no opinion.
         true: Whether both are one person.
         compared: Whether the run compared them, so that the score is the model's.
+        implied: Whether the run compared them not, and takes them for one person through others.
     """
 
     left: Ints
@@ -61,6 +62,7 @@ class Pairs:
     score: Floats
     true: Bools
     compared: Bools
+    implied: Bools
 
     def take(self, chosen: Bools) -> Pairs:
         """Return the `chosen` pairs only."""
@@ -70,6 +72,7 @@ class Pairs:
             score=self.score[chosen],
             true=self.true[chosen],
             compared=self.compared[chosen],
+            implied=self.implied[chosen],
         )
 
 
@@ -89,34 +92,36 @@ def together(group: Ints) -> tuple[Ints, Ints]:
     return np.minimum(left, right), np.maximum(left, right)
 
 
-def _across(links: Links, subject: Ints, subjects: int) -> tuple[Ints, Ints, Floats]:
-    """Return every pair of references of two linked subjects, and its score."""
+def _across(ties: Ties, subject: Ints, subjects: int) -> tuple[Ints, Ints, Ints]:
+    """Return every pair of references of two tied subjects, and which tie is theirs."""
     order = np.argsort(subject, kind="stable")
     starts = np.searchsorted(subject[order], np.arange(subjects + 1))
     sizes = np.diff(starts)
-    count = sizes[links.left] * sizes[links.right]
+    count = sizes[ties.left] * sizes[ties.right]
     link = np.repeat(np.arange(len(count)), count)
     place = np.arange(len(link)) - np.repeat(np.cumsum(count) - count, count)
-    wide = sizes[links.right][link]
-    left = order[starts[links.left][link] + place // np.maximum(wide, 1)]
-    right = order[starts[links.right][link] + place % np.maximum(wide, 1)]
-    return np.minimum(left, right), np.maximum(left, right), links.probability[link]
+    wide = sizes[ties.right][link]
+    left = order[starts[ties.left][link] + place // np.maximum(wide, 1)]
+    right = order[starts[ties.right][link] + place % np.maximum(wide, 1)]
+    return np.minimum(left, right), np.maximum(left, right), link
 
 
-def pairs_of(links: Links, refs: Refs, *, subjects: int) -> Pairs:
-    """Return every pair that the run compared, that is one subject, or that is one person.
+def pairs_of(ties: Ties, refs: Refs, *, subjects: int) -> Pairs:
+    """Return every pair on which the run has an opinion, that is one subject, or that is one person by the truth.
 
     Args:
-        links: Scored pairs of subjects.
+        ties: Pairs of subjects with their probabilities.
         refs: References with subject and person.
         subjects: Number of subjects of the run.
     """
     within = together(refs.subject)
-    across = _across(links, refs.subject, subjects)
+    across = _across(ties, refs.subject, subjects)
     left = np.concatenate([within[0], across[0]])
     right = np.concatenate([within[1], across[1]])
-    score = np.concatenate([np.ones(len(within[0])), across[2]])
-    compared = np.arange(len(left)) >= len(within[0])
+    score = np.concatenate([np.ones(len(within[0])), ties.probability[across[2]]])
+    nobody = np.zeros(len(within[0]), dtype=bool)
+    compared = np.concatenate([nobody, ties.compared[across[2]]])
+    implied = np.concatenate([nobody, ~ties.compared[across[2]]])
     same = together(refs.person)
     size = len(refs.person)
     missing = ~np.isin(same[0] * size + same[1], left * size + right)
@@ -128,6 +133,7 @@ def pairs_of(links: Links, refs: Refs, *, subjects: int) -> Pairs:
         score=np.concatenate([score, np.full(unmet, NEVER)]),
         true=refs.person[left] == refs.person[right],
         compared=np.concatenate([compared, np.zeros(unmet, dtype=bool)]),
+        implied=np.concatenate([implied, np.zeros(unmet, dtype=bool)]),
     )
 
 
@@ -136,7 +142,7 @@ def clustered_pairs(cluster: Ints, refs: Refs) -> Pairs:
     usable = refs.subject >= 0
     found = Refs(subject=np.where(usable, cluster[refs.subject], -1), person=refs.person)
     nothing = np.empty(0, dtype=np.int64)
-    none = Links(left=nothing, right=nothing, weight=np.empty(0), probability=np.empty(0))
+    none = Ties(left=nothing, right=nothing, probability=np.empty(0), compared=np.empty(0, dtype=bool))
     return pairs_of(none, found, subjects=int(cluster.max(initial=-1)) + 1)
 
 

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from governance.agreement import Agreement, load_agreement
 from hashing.subjects import Subjects, guess_standards
-from linkage.run import Links
+from linkage.ties import Ties
 from schemas.errors import InputError
 from synthetic.evaluation_crosswalks import Crosswalks
 from synthetic.rehearsal import Inputs, collapse_all, read_inputs
@@ -38,9 +38,9 @@ class Run:
 
     Attributes:
         folder: The run folder itself.
-        first_subject: agency -> number of its first subject in `links` and `cluster`.
+        first_subject: agency -> number of its first subject in `ties` and `cluster`.
         subjects: Number of subjects.
-        links: Scored pairs.
+        ties: Pairs on which the run has an opinion.
         cluster: Shape (subjects,): person of each subject by the run.
         summary: `run.json`.
         agreement: The agreement of a rehearsal; None for a run folder by itself.
@@ -49,7 +49,7 @@ class Run:
     folder: Path
     first_subject: Mapping[str, int]
     subjects: int
-    links: Links
+    ties: Ties
     cluster: Ints
     summary: Mapping[str, Any]
     agreement: Agreement | None
@@ -91,9 +91,12 @@ def read_run(folder: Path) -> Run:
     try:
         summary = json.loads((home / "run.json").read_text(encoding="utf-8"))
         links, people = pq.read_table(home / "links.parquet"), pq.read_table(home / "people.parquet")
-    except (OSError, ValueError, pa.ArrowInvalid):
+        probability = links.column("final_probability").to_numpy()
+    except (OSError, ValueError, KeyError):
         raise InputError(
-            "the run cannot be read.", where=str(home), remedy="Link again, or copy the whole folder."
+            "the run cannot be read, or is of another release.",
+            where=str(home),
+            remedy="Link again, or copy the whole folder.",
         ) from None
     first, count = {}, 0
     for agency, sender in summary["senders"].items():
@@ -106,11 +109,11 @@ def read_run(folder: Path) -> Run:
         folder=home,
         first_subject=first,
         subjects=count,
-        links=Links(
+        ties=Ties(
             left=_numbers(links, "agency_l", "subject_l", first),
             right=_numbers(links, "agency_r", "subject_r", first),
-            weight=links.column("match_weight").to_numpy(),
-            probability=links.column("match_probability").to_numpy(),
+            probability=probability,
+            compared=links.column("pattern").is_valid().to_numpy(),
         ),
         cluster=cluster,
         summary=summary,

@@ -202,4 +202,4 @@ def _evaluate(
         {sender.agency: sender.first_subject for sender in result.senders},
         {name: held_refs(extract.columns["ref"].to_pylist()) for name, extract in inputs.extracts.items()},
     )
-    return evaluate(result.links, result.clusters.person, refs, subjects=result.subjects, threshold=threshold)
+    return evaluate(result.ties, result.clusters.person, refs, subjects=result.subjects, threshold=threshold)
