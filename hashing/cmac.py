@@ -110,11 +110,9 @@ class BatchCmac:
         """The subkey K1, shape (1, 2): what a last block that is whole is masked with."""
         return self._k1
 
-    def encrypt_into(self, source: Blocks, out: NDArray[np.uint8]) -> Blocks:
-        """Encrypt contiguous blocks into `out`, which has 15 bytes more than they; return the view of the result."""
-        size = source.nbytes
-        self._encryptor.update_into(source.view(np.uint8).reshape(-1).data, out.data)
-        return out[:size].view(np.uint64).reshape(-1, 2)
+    def update(self, source: memoryview, target: memoryview) -> None:
+        """Encrypt the blocks of `source` into `target`, which has 15 bytes more than they."""
+        self._encryptor.update_into(source, target)
 
     def mac_texts(self, texts: pa.StringArray) -> Blocks:
         """Return the CMAC of each text's UTF-8 bytes, shape (n, 2).

@@ -32,11 +32,6 @@ class ValueDigests:
     source: Codes | None
     table: NDArray[np.complex128]
 
-    def fetch(self, rows: NDArray[np.int64], out: Blocks) -> None:
-        """Write the digests of `rows`, shape (rows, 2), into `out`."""
-        at = rows if self.source is None else self.source[rows]
-        np.take(self.table, at, out=out.view(np.complex128)[:, 0], mode="wrap")  # -1: the last entry
-
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Digests:
@@ -55,6 +50,33 @@ class Digests:
     held: NDArray[np.uint64]
     member: NDArray[np.uint64]
     classes: frozenset[str]
+
+
+class Places:
+    """Where the digests of some versions lie; looked up once a field, as most derived values share a field's codes.
+
+    Args:
+        digests: Digests of all versions.
+        rows: The versions.
+    """
+
+    def __init__(self, digests: Digests, rows: NDArray[np.int64]) -> None:
+        self.rows = len(rows)
+        self._values = digests.values
+        self._versions = rows
+        self._found: dict[int, NDArray[np.int64]] = {}
+
+    def fetch(self, name: str, piece: slice, out: NDArray[np.complex128]) -> None:
+        """Write the digests of a slice of the versions, shape (rows,), into `out`."""
+        value = self._values[name]
+        value.table.take(self._at(value.source)[piece], out=out, mode="wrap")  # -1, a missing value: the last
+
+    def _at(self, source: Codes | None) -> NDArray[np.int64]:
+        if source is None:
+            return self._versions
+        if id(source) not in self._found:
+            self._found[id(source)] = source.take(self._versions).astype(np.int64)
+        return self._found[id(source)]
 
 
 def _with_missing(blocks: Blocks) -> Blocks:

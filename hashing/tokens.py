@@ -11,13 +11,14 @@ The specification is docs/spec/sealing-v1.md.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from hashing.cmac import Blocks
-from hashing.digests import SLICE_ROWS, Digests
+from hashing.digests import SLICE_ROWS, Digests, Places
 from hashing.keys import TokenKeys
 from hashing.room import BatchRoom
 from schemas.scheme import Pass, column
@@ -25,12 +26,37 @@ from schemas.scheme import Pass, column
 RandomBytes = Callable[[int], bytes]
 
 
-class _Buffers:
-    """Room for the blocks of a slice, and for what they encrypt to."""
+class _Slice:
+    """Room for the blocks of some rows and for what they encrypt to, and every view of it that is needed.
 
-    def __init__(self) -> None:
-        self.blocks = np.empty((SLICE_ROWS, 2), dtype=np.uint64)
-        self.output = np.empty(16 * SLICE_ROWS + 15, dtype=np.uint8)
+    Args:
+        rows: Rows of a slice; views are made once a batch, as making them takes as long as a thousand blocks.
+    """
+
+    def __init__(self, rows: int) -> None:
+        self.rows = rows
+        self.blocks = np.empty((rows, 2), dtype=np.uint64)
+        self.numbers = self.blocks.view(np.complex128)[:, 0]
+        self.source = self.blocks.view(np.uint8).reshape(-1).data
+        room = np.empty(16 * rows + 15, dtype=np.uint8)  # `update_into` asks for 15 bytes more than it fills
+        self.target = room.data
+        self.made = room[: 16 * rows].view(np.uint64).reshape(-1, 2)
+        self.tokens: dict[np.dtype[Any], NDArray[Any]] = {
+            kind: self.made.view(kind)[:, 0] for kind in (np.dtype("<u2"), np.dtype("<u4"))
+        }
+
+
+class _Slices:
+    """The slices of a batch: all of one length, but for a last one that may be shorter."""
+
+    def __init__(self, rows: int) -> None:
+        self._whole = _Slice(min(rows, SLICE_ROWS))
+        self._last = _Slice(rows % SLICE_ROWS) if rows > SLICE_ROWS else self._whole
+        self._pieces = [slice(start, min(start + SLICE_ROWS, rows)) for start in range(0, rows, SLICE_ROWS)]
+
+    def __iter__(self) -> Iterator[tuple[slice, _Slice]]:
+        for piece in self._pieces:
+            yield piece, self._whole if piece.stop - piece.start == self._whole.rows else self._last
 
 
 def noise_of(
@@ -58,26 +84,24 @@ class PassSealer:
         self._id = keys.block_id(blocking)
         self._comparison = keys.comparison(blocking)
 
-    def _secrets(self, rows: NDArray[np.int64], room: _Buffers) -> Blocks:
-        """Return the block secret of each of `rows`: AES-CMAC over the digests of the parts."""
-        blocks = room.blocks[: len(rows)]
-        state: Blocks | None = None
+    def _secrets(self, places: Places, piece: slice, room: _Slice) -> Blocks:
+        """Return the block secret of each row of a slice, in `room.made`: AES-CMAC over the digests of the parts."""
         for count, part in enumerate(self.blocking.parts, start=1):
-            self._digests.values[part].fetch(rows, blocks)
-            if state is not None:
-                np.bitwise_xor(blocks, state, out=blocks)
+            places.fetch(part, piece, room.numbers)
+            if count > 1:
+                np.bitwise_xor(room.blocks, room.made, out=room.blocks)
             if count == len(self.blocking.parts):
-                np.bitwise_xor(blocks, self._secret.last_mask, out=blocks)
-            state = self._secret.encrypt(blocks)
-        assert state is not None  # noqa: S101 - a pass has parts
-        return state
+                np.bitwise_xor(room.blocks, self._secret.last_mask, out=room.blocks)
+            self._secret.update(room.source, room.target)
+        return room.made
 
     def block_ids(self, rows: NDArray[np.int64]) -> NDArray[np.int64]:
         """Return the block id of each of `rows`."""
-        ids, room = np.empty(len(rows), dtype=np.int64), _Buffers()
-        for start in range(0, len(rows), SLICE_ROWS):
-            part = rows[start : start + SLICE_ROWS]
-            ids[start : start + len(part)] = self._id.mac([self._secrets(part, room)]).view("<i8")[:, 0]
+        ids, places = np.empty(len(rows), dtype=np.int64), Places(self._digests, rows)
+        for piece, room in _Slices(len(rows)):
+            np.bitwise_xor(self._secrets(places, piece, room), self._id.last_mask, out=room.blocks)
+            self._id.update(room.source, room.target)
+            ids[piece] = room.made.view("<i8")[:, 0]
         return ids
 
     def fill(
@@ -98,19 +122,38 @@ class PassSealer:
         Returns:
             Column -> missing values, for the columns that hold any value.
         """
-        columns = {name: room.columns[column(name)] for name in self._tokens}
-        buffers = _Buffers()
-        for start in range(0, len(rows), SLICE_ROWS):
-            piece = slice(start, min(start + SLICE_ROWS, len(rows)))
-            self._seal_slice(rows[piece], {name: made[piece] for name, made in columns.items()}, buffers)
+        places, slices = Places(self._digests, rows), _Slices(len(rows))
+        states = self._states(places, slices)
+        # Column by column: the digests of one are few enough for the cache, those of all columns are not.
+        for name in self._tokens:
+            self._seal_column(name, places, slices, states, room.columns[column(name)])
         member = self._digests.member[rows]
         for name in noise:
             # Outside its rarity class a name gets a random token: nothing shows unless two records agree.
             outside = (member & self._digests.bits[name]) == 0
-            np.copyto(columns[name], noise[name], where=outside)
+            np.copyto(room.columns[column(name)], noise[name], where=outside)
         room.columns["version"][:] = rows
         room.columns["block"][:] = ids
         return {"version": 0, "block": 0} | self._mark_missing(room, rows)
+
+    def _states(self, places: Places, slices: _Slices) -> Blocks:
+        """Return for each row what its tokens begin with: its block secret, enciphered, and the mask of the end."""
+        states = np.empty((places.rows, 2), dtype=np.uint64)
+        for piece, room in slices:
+            room.blocks[:] = self._secrets(places, piece, room)
+            self._comparison.update(room.source, room.target)
+            np.bitwise_xor(room.made, self._comparison.last_mask, out=states[piece])
+        return states
+
+    def _seal_column(
+        self, name: str, places: Places, slices: _Slices, states: Blocks, made: NDArray[np.generic]
+    ) -> None:
+        """Fill `made` with the tokens of a column, whatever is missing included."""
+        for piece, room in slices:
+            places.fetch(name, piece, room.numbers)
+            np.bitwise_xor(room.blocks, states[piece], out=room.blocks)
+            self._comparison.update(room.source, room.target)
+            made[piece] = room.tokens[made.dtype]
 
     def _mark_missing(self, room: BatchRoom, rows: NDArray[np.int64]) -> dict[str, int]:
         held, missing = self._digests.held[rows], {}
@@ -120,16 +163,3 @@ class PassSealer:
             if missing[column(name)]:
                 room.present[column(name)][:] = np.packbits(present, bitorder="little")
         return missing
-
-    def _seal_slice(
-        self, rows: NDArray[np.int64], tokens: Mapping[str, NDArray[np.generic]], room: _Buffers
-    ) -> None:
-        """Fill `tokens` with those of `rows`, whatever is missing included."""
-        secrets = self._secrets(rows, room)
-        # All tokens of a row begin with its block secret, so that block is enciphered once.
-        state = self._comparison.prefix([secrets], rows=len(rows)) ^ self._comparison.last_mask
-        blocks, output = room.blocks[: len(rows)], room.output[: 16 * len(rows) + 15]
-        for name, made in tokens.items():
-            self._digests.values[name].fetch(rows, blocks)
-            np.bitwise_xor(blocks, state, out=blocks)
-            made[:] = self._comparison.encrypt_into(blocks, output).view(made.dtype)[:, 0]
