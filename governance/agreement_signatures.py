@@ -17,7 +17,7 @@ from schemas.atomic import atomic_write
 from schemas.canonical import canonical_json, digest, parse_canonical, parse_json
 from schemas.dsse import Envelope, parse_envelope, sign_payload, verify_payload
 from schemas.errors import AgreementInvalid, BadSignature, EnvelopeInvalid, NotCanonical, OutputError
-from schemas.identity import PrivateIdentity
+from schemas.identity import PrivateIdentity, PublicIdentity
 
 PAYLOAD_TYPE = "application/vnd.tallystick.agreement.v1+json"
 """What a signature says it is over; a signature over any other type never counts for an agreement."""
@@ -47,7 +47,9 @@ def signatures_folder(agreement_file: Path) -> Path:
     return agreement_file.with_name(agreement_file.name + ".sigs")
 
 
-def require_own_keys(agreement: Agreement, identity: PrivateIdentity, *, remedy: str) -> None:
+def require_own_keys(
+    agreement: Agreement, identity: PrivateIdentity | PublicIdentity, *, remedy: str
+) -> None:
     """Refuse an identity that is no party, or whose keys are not the ones that the agreement holds of it.
 
     Args:
@@ -63,7 +65,8 @@ def require_own_keys(agreement: Agreement, identity: PrivateIdentity, *, remedy:
         raise AgreementInvalid(
             f"{identity.party} is no party to this agreement.", remedy="Use the key file of a party."
         )
-    if party.keys != identity.public:
+    public = identity if isinstance(identity, PublicIdentity) else identity.public
+    if party.keys != public:
         raise AgreementInvalid(
             f"the agreement holds other keys of {identity.party} than this key file.", remedy=remedy
         )

@@ -16,7 +16,7 @@ from typing import Literal, NoReturn
 from schemas.canonical import JSON, canonical_json
 from schemas.errors import CeremonyError, SecretExpired
 from schemas.identity import PARTY_ID, digit_groups
-from schemas.keyfile import load_secret_file, save_secret_file
+from schemas.keyfile import load_secret_file, read_public, save_secret_file
 from schemas.labels import derive
 
 SECRET_BYTES = 32
@@ -69,6 +69,19 @@ class Ceremony:
         if age >= 1:
             return "expired"
         return "expiring" if age >= EXPIRING_AT else "current"
+
+    def require_usable(self, on: date) -> None:
+        """Refuse a secret outside its days.
+
+        Raises:
+            SecretExpired: It is not yet valid, or expired.
+        """
+        state = self.state(on)
+        if state in ("expired", "not yet valid"):
+            raise SecretExpired(
+                f"the linkage secret of epoch {self.epoch} is {state}.",
+                remedy="Hold the next ceremony with every agency (tallystick keys rotate).",
+            )
 
     def to_dict(self) -> dict[str, JSON]:
         """Return the JSON form."""
@@ -173,17 +186,8 @@ class LinkageSecret(HiddenBytes):
         return self.ceremony.state(on)
 
     def require_usable(self, on: date) -> None:
-        """Refuse a secret outside its days.
-
-        Raises:
-            SecretExpired: It is not yet valid, or expired.
-        """
-        state = self.state(on)
-        if state in ("expired", "not yet valid"):
-            raise SecretExpired(
-                f"the linkage secret of epoch {self.ceremony.epoch} is {state}.",
-                remedy="Hold the next ceremony with every agency (tallystick keys rotate).",
-            )
+        """Refuse a secret outside its days; as `Ceremony.require_usable`."""
+        self.ceremony.require_usable(on)
 
     def __repr__(self) -> str:
         return f"LinkageSecret(epoch={self.ceremony.epoch}, value hidden)"
@@ -242,3 +246,13 @@ def load_secret(path: Path, passphrase: bytes | None) -> LinkageSecret:
     """
     value, public = load_secret_file(path, holds="linkage-secret", passphrase=passphrase)
     return LinkageSecret(ceremony=Ceremony.from_dict(public.get("ceremony")), value=value)
+
+
+def load_ceremony(path: Path) -> Ceremony:
+    """Return what stands in the open in the file of a linkage secret: no passphrase is needed.
+
+    Raises:
+        KeyFileInvalid: The file cannot be read, or is no linkage secret's.
+        CeremonyError: It describes no ceremony.
+    """
+    return Ceremony.from_dict(read_public(path, holds="linkage-secret").get("ceremony"))

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
 from datetime import date, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,101 +12,37 @@ from typing import TYPE_CHECKING, Any
 import pyarrow.csv as pc_csv
 
 from governance.agreement import Agreement, load_agreement
-from governance.agreement_check import Job, require_agreement
-from governance.agreement_signatures import require_own_keys
-from governance.check_moments import secret_facts
-from governance.exceptions import load_exceptions
+from governance.agreement_check import require_agreement
+from governance.exceptions import SignedException, load_exceptions
 from governance.lifecycle.request_register import RequestRegister
-from hashing.apart import NOBODY, read_apart
-from hashing.exclusions import attested, leave_out, read_exclusions
-from hashing.extract import Extract, open_extract, read_extract, read_source
-from hashing.mapping import AgencyMapping, load_mapping
-from hashing.package import SealReport, seal_subjects, shuffle, write_crosswalk
+from hashing.apart import Apart
+from hashing.extract import Extract, read_extract, read_source
+from hashing.mapping import load_mapping
+from hashing.package import SealReport, seal_subjects, write_crosswalk
+from hashing.preparing import (
+    Order,
+    Prepared,
+    apart_counts,
+    facts_of,
+    job_of,
+    kept_apart,
+    mapping_of,
+    prepare,
+    refuse_objected,
+    require_place,
+    require_possible,
+    require_secret,
+)
 from hashing.reading.database import Query
 from hashing.reading.memory import give_back
 from hashing.rejects import write_rejects
 from hashing.secret import LinkageSecret
-from hashing.subjects import Subjects, collapse_stream
 from schemas.atomic import atomic_file, together
-from schemas.errors import (
-    AgreementInvalid,
-    ComplianceBlocked,
-    InputError,
-    MappingError,
-    OutputError,
-    WrongAgreement,
-)
-from schemas.identity import PrivateIdentity
+from schemas.identity import PrivateIdentity, PublicIdentity
 
 if TYPE_CHECKING:  # loaded by the functions that need them, so that sealing does not wait for them
     from hashing.opening import Opened
     from hashing.profile import Profile
-
-
-def _mapping_of(mapping_file: Path | None, agency: str) -> AgencyMapping:
-    if mapping_file is None:
-        return AgencyMapping()
-    listed = load_mapping(mapping_file)
-    if agency not in listed:
-        raise MappingError(
-            f"there is no entry for {agency}.",
-            where=f"{mapping_file}: agencies",
-            remedy=f"It has: {', '.join(listed) or 'none'}.",
-        )
-    return listed[agency]
-
-
-def _refuse_existing(*paths: Path) -> None:
-    for path in paths:
-        if path.exists():
-            raise OutputError(
-                "this file already exists; a package and its crosswalk belong together and are never overwritten.",
-                where=str(path),
-                remedy="Name a new file, or move the old one away.",
-            )
-
-
-def _require_place(
-    agreement: Agreement, identity: PrivateIdentity, secret: LinkageSecret, now: datetime
-) -> None:
-    """Refuse keys and secrets that are not of this agreement, before anything is computed."""
-    remedy = "Use the key file whose public keys stand in the agreement."
-    require_own_keys(agreement, identity, remedy=remedy)
-    if agreement.unit_keys is None:
-        raise AgreementInvalid(
-            "the agreement holds no keys of the linkage unit, so nothing can be sent to it."
-        )
-    if secret.ceremony.agreement_digest != agreement.digest:
-        raise WrongAgreement(
-            "the linkage secret was made for another agreement, or another version of it.",
-            remedy="Hold a ceremony under this agreement (tallystick keys contribute).",
-        )
-    secret.require_usable(now.date())
-
-
-def _job(secret: LinkageSecret) -> Job:
-    return Job(agreement_digest=secret.ceremony.agreement_digest)
-
-
-def _refuse_objected(subjects: Subjects, requests: RequestRegister, party: str) -> None:
-    """Refuse while somebody whose objection was upheld is in the extract; case numbers are said, no reference.
-
-    Raises:
-        ComplianceBlocked: Somebody is.
-    """
-    asked = requests.asking(party)(subjects.refs.to_pylist())
-    cases = [each.reference for each in asked if each.kind == "objection" and each.applied and each.back]
-    if cases:
-        raise ComplianceBlocked(
-            f"O06: the extract holds people whose objection was upheld: {', '.join(cases)}.",
-            where=str(requests.path),
-            remedy="Name their references in the file for --exclude, so that they are left out and counted.",
-        )
-
-
-def _secret_facts(secret: LinkageSecret) -> Mapping[str, int | str]:
-    ceremony = secret.ceremony
-    return secret_facts(epoch=ceremony.epoch, starts_on=ceremony.starts_on, expires_on=ceremony.expires_on)
 
 
 def report_dict(report: SealReport) -> dict[str, Any]:
@@ -115,44 +51,20 @@ def report_dict(report: SealReport) -> dict[str, Any]:
 
 
 def seal_extract(
-    extract: Path | Query,
+    order: Order,
     *,
-    agreement_file: Path,
-    mapping_file: Path | None,
     identity: PrivateIdentity,
     secret: LinkageSecret,
-    run_id: str,
-    out: Path,
-    crosswalk: Path,
     now: datetime,
-    as_of: date | None = None,
-    rejects: Path | None = None,
-    exceptions: Sequence[Path] = (),
-    exclusions: Mapping[str, int] | None = None,
-    exclude: Path | None = None,
-    do_not_link: Path | None = None,
-    requests: RequestRegister | None = None,
     announce: Callable[[str], None] = lambda _name: None,
 ) -> dict[str, Any]:
     """Read, normalise and seal an extract; write the package and the crosswalk.
 
     Args:
-        extract: The agency's extract, a file or a query.
-        agreement_file: The agreement, which must be signed and in force (rules D01 to D22).
-        mapping_file: mapping.yaml, when columns have other names.
+        order: What is to be sealed, under what, into which files.
         identity: The agency's keys, whose public half stands in the agreement.
         secret: The linkage secret of this agreement.
-        run_id: The run.
-        out: Package to write.
-        crosswalk: Crosswalk to write; it appears with the package, or not at all.
         now: Time, with a zone.
-        as_of: Last day of the window; the day of the extract's latest contact when None.
-        rejects: CSV file to write for rows that cannot be used, by row number and reason.
-        exclusions: Kind of exclusion -> people left out of the extract before sealing, attested (rule P12).
-        exclude: File of people to leave out now, with the kind of each; they are counted and attested as well.
-        do_not_link: Table of pairs of references that must never be one person.
-        requests: The agency's register of requests: whose objection was upheld is not sealed (rule O06).
-        exceptions: Signed exceptions to rules.
         announce: Told what is being done.
 
     Returns:
@@ -161,113 +73,90 @@ def seal_extract(
     Raises:
         TallystickError: The input, the agreement or a key does not fit.
     """
-    _refuse_existing(out, crosswalk)
-    if as_of is not None and as_of > now.date():
-        raise InputError(
-            "the window cannot end in the future.", where="--as-of", remedy="Give today or an earlier day."
-        )
+    require_possible(order, now)
     agreement = require_agreement(
-        agreement_file, today=now.date(), job=_job(secret), exceptions=exceptions, party=identity.party
+        order.agreement_file,
+        today=now.date(),
+        job=job_of(secret.ceremony),
+        exceptions=order.exceptions,
+        party=identity.party,
     )
-    _require_place(agreement, identity, secret, now)
-    granted = load_exceptions(exceptions, agreement)
-    mapping = _mapping_of(mapping_file, identity.party)
-    read = open_extract(extract, agency=identity.party, mapping=mapping)
+    unit = require_place(agreement, identity)
+    require_secret(agreement, secret.ceremony, now.date())
+    granted = load_exceptions(order.exceptions, agreement)
     announce("reading and normalising")
-    collapsed = collapse_stream(
-        read,
-        today=now.date(),
-        mapping=mapping,
-        standards=agreement.standards,
-        match_fields=agreement.match_fields,
-    )
-    left_out = None
-    if exclude is not None:
-        kinds = [entry.kind for entry in agreement.exclusions]
-        collapsed, left_out = leave_out(collapsed, read_exclusions(exclude, kinds))
-        exclusions = attested(kinds, left_out, exclusions or {})
-    if requests is not None:
-        _refuse_objected(collapsed, requests, identity.party)
-    subjects = shuffle(collapsed)
-    del collapsed  # as large as what was made of it
+    prepared = prepare(order, agreement=agreement, agency=identity.party, today=now.date())
+    refuse_objected(prepared.subjects, order.requests, identity.party)
+    prepared = prepared.shuffled()  # what it was made of is as large, and goes
     give_back()
-    apart = NOBODY if do_not_link is None else read_apart(do_not_link, subjects)
-    seal_id = secrets.token_hex(16)
+    apart = kept_apart(order, prepared.subjects)
     announce("sealing")
-    unit = agreement.unit_keys
-    assert unit is not None  # noqa: S101 - checked by _require_place
-    # The crosswalk comes first: a package that nobody could open the return of must not exist.
-    with together():
-        write_crosswalk(
-            subjects,
-            crosswalk,
-            agreement=agreement,
-            run_id=run_id,
-            owner=identity,
-            created_at=now,
-            seal_id=seal_id,
-        )
-        if rejects is not None:
-            write_rejects(subjects.rejected, rejects, first_row=read.first_row)
-        report = seal_subjects(
-            subjects,
-            out,
-            agreement=agreement,
-            run_id=run_id,
-            secret=secret.sealing_key(),
-            sender=identity,
-            unit=unit,
-            created_at=now,
-            as_of=as_of,
-            seal_id=seal_id,
-            secret_facts=_secret_facts(secret),
-            exceptions=granted,
-            exclusions=exclusions,
-            apart=apart,
-            progress=lambda done, total: announce(f"sealing, pass {done} of {total}"),
-        )
-    told: dict[str, Any] = {} if left_out is None else {"left_out": asdict(left_out)}
-    if do_not_link is not None:
-        told["do_not_link"] = {
-            "listed": apart.listed,
-            "pairs": len(apart.subjects),
-            "not_held": apart.not_held,
-        }
-    return {**report_dict(report), "source": read.source, "read_as": read.read_as, **told}
-
-
-def rehearse_seal(
-    extract: Path | Query,
-    *,
-    agreement_file: Path,
-    mapping_file: Path | None,
-    agency: str,
-    out: Path,
-    crosswalk: Path,
-    now: datetime,
-    rejects: Path | None = None,
-) -> Profile:
-    """Check what `seal_extract` would check before it needs a key, and report on the extract; seal nothing.
-
-    Raises:
-        TallystickError: The input, the agreement or an output does not fit.
-    """
-    from hashing.profile import profile_extract
-
-    _refuse_existing(out, crosswalk)
-    agreement = load_agreement(agreement_file, today=now.date())
-    if agreement.party(agency) is None:
-        raise AgreementInvalid(
-            f"{agency} is no party to this agreement.", remedy="Use the key file of a party."
-        )
-    return profile_extract(
-        extract,
-        agency=agency,
-        mapping=_mapping_of(mapping_file, agency),
+    sealing = _Sealing(
         agreement=agreement,
-        today=now.date(),
-        rejects=rejects,
+        identity=identity,
+        unit=unit,
+        secret=secret,
+        granted=granted,
+        now=now,
+        announce=announce,
     )
+    report = sealing.write(order, prepared, apart)
+    told: dict[str, Any] = {} if prepared.left_out is None else {"left_out": asdict(prepared.left_out)}
+    if order.do_not_link is not None:
+        told["do_not_link"] = apart_counts(apart)
+    return {
+        **report_dict(report),
+        "source": prepared.read.source,
+        "read_as": prepared.read.read_as,
+        **told,
+    }
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Sealing:
+    """Who seals under what."""
+
+    agreement: Agreement
+    identity: PrivateIdentity
+    unit: PublicIdentity
+    secret: LinkageSecret
+    granted: Sequence[SignedException]
+    now: datetime
+    announce: Callable[[str], None]
+
+    def write(self, order: Order, prepared: Prepared, apart: Apart) -> SealReport:
+        """Write crosswalk, rejects and package: all appear, or none."""
+        seal_id = secrets.token_hex(16)
+        # The crosswalk comes first: a package that nobody could open the return of must not exist.
+        with together():
+            write_crosswalk(
+                prepared.subjects,
+                order.crosswalk,
+                agreement=self.agreement,
+                run_id=order.run_id,
+                owner=self.identity,
+                created_at=self.now,
+                seal_id=seal_id,
+            )
+            if order.rejects is not None:
+                write_rejects(prepared.subjects.rejected, order.rejects, first_row=prepared.read.first_row)
+            return seal_subjects(
+                prepared.subjects,
+                order.out,
+                agreement=self.agreement,
+                run_id=order.run_id,
+                secret=self.secret.sealing_key(),
+                sender=self.identity,
+                unit=self.unit,
+                created_at=self.now,
+                as_of=order.as_of,
+                seal_id=seal_id,
+                secret_facts=facts_of(self.secret.ceremony),
+                exceptions=self.granted,
+                exclusions=prepared.exclusions,
+                apart=apart,
+                progress=lambda done, total: self.announce(f"sealing, pass {done} of {total}"),
+            )
 
 
 def profile(
@@ -301,7 +190,7 @@ def profile(
     return profile_extract(
         extract,
         agency=agency,
-        mapping=_mapping_of(mapping_file, agency),
+        mapping=mapping_of(mapping_file, agency),
         agreement=load_agreement(agreement_file) if agreement_file is not None else None,
         today=today,
         rejects=rejects,
@@ -331,7 +220,7 @@ def draft_mapping(extract: Path | Query, *, agency: str | None) -> tuple[str, li
 
 
 def _read_own(extract: Path | Query, mapping_file: Path | None, agency: str) -> Extract:
-    return read_extract(extract, agency=agency, mapping=_mapping_of(mapping_file, agency))
+    return read_extract(extract, agency=agency, mapping=mapping_of(mapping_file, agency))
 
 
 def open_to_csv(
@@ -356,7 +245,7 @@ def open_to_csv(
     from hashing.opening import open_return
 
     agreement = require_agreement(
-        agreement_file, today=today, job=_job(secret), exceptions=exceptions, party=identity.party
+        agreement_file, today=today, job=job_of(secret.ceremony), exceptions=exceptions, party=identity.party
     )
     opened = open_return(
         package,

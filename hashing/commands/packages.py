@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -16,7 +17,13 @@ from hashing.commands.options import agency_options, query_options, rejects_opti
 from schemas.terminal import DAY, FILE, announcing, emit, json_option, out_option, passphrase
 
 if TYPE_CHECKING:
+    from hashing.foresight import Foreseen
     from hashing.opening import Opened
+    from hashing.preparing import Order
+
+
+_MOST_LINES = 6
+"""Lines of one refusal that a dry run shows."""
 
 
 def _counts(excluded: tuple[str, ...]) -> dict[str, int] | None:
@@ -27,6 +34,69 @@ def _counts(excluded: tuple[str, ...]) -> dict[str, int] | None:
             "write KIND=COUNT, for example protected_address=3.", param_hint="--excluded"
         )
     return {kind: int(count) for kind, _, count in pairs} or None
+
+
+def _told_lines(told: Mapping[str, Any]) -> list[str]:
+    """Return what is said of people who are left out and of pairs that are kept apart, real or foreseen."""
+    lines = []
+    if left := told.get("left_out"):
+        lines.append(
+            f"Left out before sealing: {left['people']:,} people. References of the file that the extract does not "
+            f"have: {left['not_found']:,}."
+        )
+    if apart := told.get("do_not_link"):
+        lines.append(
+            f"Pairs to be kept apart: {apart['pairs']:,} of {apart['listed']:,} listed. With a reference that the "
+            f"extract does not have: {apart['not_held']:,}."
+        )
+    return lines
+
+
+def _shortened(refusal: str) -> str:
+    """Return a refusal as an entry of a list; of an agreement that is still a draft not every line."""
+    lines = refusal.splitlines()
+    if len(lines) > _MOST_LINES:
+        left = len(lines) - _MOST_LINES
+        lines = [*lines[:_MOST_LINES], f"  … and {left} more lines; see: tallystick agreement check"]
+    return "  - " + "\n    ".join(lines)
+
+
+def _foreseen_lines(foreseen: Foreseen) -> list[str]:
+    """Return what a dry run says below the report on the extract."""
+    from hashing.foresight import NOT_ASKED
+
+    told = foreseen.told
+    after = f", all after {told['contacts_after']}" if told["contacts_after"] else ""
+    lines = [
+        *_told_lines(told),
+        f"Contacts that would leave: {told['contacts_sent']:,}{after}. Kept back, outside the window or undated: "
+        f"{told['contacts_kept_back']:,}.",
+        *foreseen.remarks,
+    ]
+    if foreseen.refusals:
+        return [
+            *lines,
+            "",
+            "Sealed now, this would be refused:",
+            *map(_shortened, foreseen.refusals),
+        ]
+    return [*lines, "", f"Sealed now, this would not be refused. Not asked: {NOT_ASKED}; and the passphrase."]
+
+
+def _foretell(order: Order, key_file: Path, secret_file: Path, *, as_json: bool) -> None:
+    """Report on the extract, and say what the real call would refuse: then the exit code is 1, as there."""
+    from hashing.foresight import foresee
+    from schemas.identity import load_public
+
+    foreseen = foresee(order, identity=load_public(key_file), secret_file=secret_file, now=datetime.now(UTC))
+    note(counts={"dry-run": 1})
+    if as_json:
+        emit(foreseen.to_dict())
+    else:
+        show_profile(foreseen.profile, html=None, as_json=False)
+        click.echo("\n" + "\n".join(_foreseen_lines(foreseen)))
+    if foreseen.refusals:
+        click.get_current_context().exit(1)
 
 
 @click.command()
@@ -57,7 +127,11 @@ def _counts(excluded: tuple[str, ...]) -> dict[str, int] | None:
 @rejects_option
 @exception_option
 @requests_option
-@click.option("--dry-run", is_flag=True, help="Make nothing, need no passphrase: report on the extract only.")
+@click.option(
+    "--dry-run",
+    is_flag=True,
+    help="Make nothing, need no passphrase: report on the extract, and on what would be refused or left out.",
+)
 @json_option
 @audited("seal", reads={"mapping_file": "mapping"}, makes={"out": "package", "crosswalk": "crosswalk"})
 def seal(
@@ -88,48 +162,42 @@ def seal(
     Example:  tallystick seal police.csv --agreement agreement.yaml --key police.key \\
                   --secret police.secret --run 2026-11 --out police.tally --crosswalk police.crosswalk
 
-    With --dry-run at its end, the same call makes nothing and reports on the quality of the extract. When the
-    agreement names exclusions, let --exclude leave them out, or say how many you left out: --excluded objection=3.
+    With --dry-run at its end, the same call makes nothing: it reports on the quality of the extract, and says whom it
+    would leave out and why it would be refused (exit code 1, as then). When the agreement names exclusions, let
+    --exclude leave them out, or say how many you left out: --excluded objection=3.
     """
     from governance.lifecycle.request_register import register_for
     from governance.summary import seal_text
     from hashing.ceremony import load_secret
-    from hashing.workflow import rehearse_seal, seal_extract
-    from schemas.identity import load_identity, load_public
+    from hashing.preparing import Order
+    from hashing.workflow import seal_extract
+    from schemas.identity import load_identity
 
-    source = source_of(extract, sql, connection_env, connection_file)
+    order = Order(
+        extract=source_of(extract, sql, connection_env, connection_file),
+        agreement_file=agreement_file,
+        mapping_file=mapping_file,
+        run_id=run_id,
+        out=out,
+        crosswalk=crosswalk,
+        as_of=as_of.date() if as_of else None,
+        rejects=rejects,
+        exceptions=exception_files,
+        exclusions=_counts(excluded),
+        exclude=exclude,
+        do_not_link=do_not_link,
+        requests=register_for(requests_file, agreement_file),
+    )
     if dry_run:
-        profile = rehearse_seal(
-            source,
-            agreement_file=agreement_file,
-            mapping_file=mapping_file,
-            agency=load_public(key_file).party,
-            out=out,
-            crosswalk=crosswalk,
-            now=datetime.now(UTC),
-            rejects=rejects,
-        )
-        show_profile(profile, html=None, as_json=as_json)
+        _foretell(order, key_file, secret_file, as_json=as_json)
         return
     words = passphrase("your key files")
     with announcing() as announce:
         report = seal_extract(
-            source,
-            agreement_file=agreement_file,
-            mapping_file=mapping_file,
+            order,
             identity=load_identity(key_file, words),
             secret=load_secret(secret_file, words),
-            run_id=run_id,
-            out=out,
-            crosswalk=crosswalk,
             now=datetime.now(UTC),
-            as_of=as_of.date() if as_of else None,
-            rejects=rejects,
-            exceptions=exception_files,
-            requests=register_for(requests_file, agreement_file),
-            exclusions=_counts(excluded),
-            exclude=exclude,
-            do_not_link=do_not_link,
             announce=announce,
         )
     note(counts={"rows": report["quality"]["rows"], "subjects": report["quality"]["subjects"]})
@@ -139,11 +207,7 @@ def seal(
     else:
         click.echo(f"{report['source']}: read as {report['read_as']}.")
         click.echo(seal_text(report))
-        if left := report.get("left_out"):
-            click.echo(
-                f"Left out before sealing: {left['people']:,} people. References of the file that the extract does not "
-                f"have: {left['not_found']:,}."
-            )
+        click.echo("".join(f"{line}\n" for line in _told_lines(report)), nl=False)
         click.echo(f"\nSend {out} to the linkage unit. Keep {crosswalk}: you need it to open the return.")
 
 
