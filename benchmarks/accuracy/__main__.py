@@ -19,7 +19,7 @@ from typing import Any
 
 from benchmarks.accuracy import clk
 from benchmarks.accuracy.datasets import Dataset, all_datasets
-from benchmarks.accuracy.figures import figures
+from benchmarks.accuracy.figures import figures, settled_alike
 from benchmarks.accuracy.fingerprint import fingerprint
 from benchmarks.accuracy.found import load
 from benchmarks.accuracy.page import table, write_page
@@ -96,12 +96,13 @@ def _run(system: str, extracts: Path, result: Path, given: argparse.Namespace) -
     return facts.exists()
 
 
-def _figures(result: Path, records: Records) -> dict[str, Any]:
-    """Return the figures of a kept result, worked out once."""
-    kept = result.with_name(f"{result.name}-figures.json")
+def _figures(result: Path, records: Records, *, alike: bool = False) -> dict[str, Any]:
+    """Return the figures of a kept result, worked out once; `alike` after the last step of sealed linkage."""
+    kept = result.with_name(f"{result.name}{'-alike' if alike else ''}-figures.json")
     found, code = load(result), fingerprint("figures")
     stated = _stated(kept)
     if stated.get("figured_by") != code or stated.get("made_by") != found.facts["made_by"]:
+        found = settled_alike(found, records) if alike else found
         stated = {**figures(found, records), "figured_by": code}
         kept.write_text(json.dumps(stated, indent=1) + "\n", encoding="utf-8")
     return stated
@@ -123,11 +124,12 @@ def measure(dataset: Dataset, given: argparse.Namespace) -> tuple[dict[str, Any]
     home = given.work / f"{dataset.name}-seed{given.seed}"
     extracts = _extracts(dataset, home)
     records = read_records(extracts, today=NOW.date())
-    found = {
-        system: _figures(home / system, records)
-        for system in given.systems
-        if _run(system, extracts, home / system, given)
-    }
+    found: dict[str, Any] = {}
+    for system in given.systems:
+        if _run(system, extracts, home / system, given):
+            found[system] = _figures(home / system, records)
+            if system == "clear":
+                found["alike"] = _figures(home / system, records, alike=True)
     return found, records, home
 
 

@@ -13,8 +13,10 @@ import jellyfish
 import numpy as np
 import pyarrow as pa
 
+from benchmarks.accuracy.figures import ties_of
 from benchmarks.accuracy.found import Found, load
 from benchmarks.accuracy.records import Records, read_csv
+from linkage.ties import Ties
 from schemas.scheme import FIELDS
 
 GROUPS = (
@@ -48,8 +50,8 @@ class Mistakes:
 
     Attributes:
         unusable: True pairs of which one reference has no usable row.
-        unmet: True pairs that were never compared.
-        low: True pairs that were compared and scored below the threshold.
+        unmet: True pairs that were never compared, and are not one person through others.
+        low: True pairs that were scored below the threshold.
         false: Pairs of different people scored at or above it.
     """
 
@@ -59,9 +61,9 @@ class Mistakes:
     false: list[Pair]
 
 
-def _scores(found: Found, subjects: int) -> dict[int, float]:
-    keys = (found.left * subjects + found.right).tolist()
-    return dict(zip(keys, found.score.tolist(), strict=True))
+def _scores(ties: Ties, subjects: int) -> dict[int, float]:
+    keys = (ties.left * subjects + ties.right).tolist()
+    return dict(zip(keys, ties.probability.tolist(), strict=True))
 
 
 def true_pairs(records: Records) -> list[Pair]:
@@ -75,7 +77,8 @@ def true_pairs(records: Records) -> list[Pair]:
 def mistakes(found: Found, records: Records, threshold: float) -> Mistakes:
     """Return what `found` got wrong at `threshold`."""
     subject, person = records.refs.subject.tolist(), records.refs.person.tolist()
-    scores = _scores(found, records.subjects)
+    ties = ties_of(found, records)
+    scores = _scores(ties, records.subjects)
     unusable, unmet, low = [], [], []
     for a, b in true_pairs(records):
         left, right = sorted((subject[a], subject[b]))
@@ -90,10 +93,10 @@ def mistakes(found: Found, records: Records, threshold: float) -> Mistakes:
     of_subject: dict[int, list[int]] = {}
     for place, number in enumerate(subject):
         of_subject.setdefault(number, []).append(place)
-    strong = found.score >= threshold
+    strong = ties.probability >= threshold
     false = [
         (a, b)
-        for left, right in zip(found.left[strong].tolist(), found.right[strong].tolist(), strict=True)
+        for left, right in zip(ties.left[strong].tolist(), ties.right[strong].tolist(), strict=True)
         for a in of_subject.get(left, ())
         for b in of_subject.get(right, ())
         if person[a] != person[b]

@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 from benchmarks.accuracy.found import Floats, Found, Ints
 from benchmarks.accuracy.records import Records
 from linkage.clusters import Evidence, cluster
-from linkage.run import Links
+from linkage.settling import settle
+from linkage.ties import Ties, tie
 from synthetic.evaluation_pairs import Pairs, pairs_of, together
 
 LARGEST = 50
@@ -44,6 +45,7 @@ class _Ranked:
 
     def __init__(self, pairs: Pairs) -> None:
         held = pairs.score >= 0
+        self.met = int((pairs.true & held & ~pairs.implied).sum())
         order = np.argsort(-pairs.score[held], kind="stable")
         self.score = pairs.score[held][order]
         self.correct = np.concatenate([[0], np.cumsum(pairs.true[held][order])])
@@ -70,11 +72,11 @@ def _evidence(found: Found, links: NDArray[np.bool_]) -> Evidence | None:
     return replace(against, numbers_differ=against.numbers_differ[links], relatives=against.relatives[links])
 
 
-def _clusters(found: Found, records: Records, threshold: float) -> Row:
-    """Return figures of pairs of references that are put into one person at a threshold."""
+def _person(found: Found, records: Records, threshold: float) -> Ints:
+    """Return who is one person at a threshold."""
     strong = found.score >= threshold
     weight = _bits(found.score) if found.weight is None else found.weight
-    person: Ints = cluster(
+    return cluster(
         found.left[strong],
         found.right[strong],
         weight[strong],
@@ -85,7 +87,11 @@ def _clusters(found: Found, records: Records, threshold: float) -> Row:
         largest=LARGEST,
         evidence=_evidence(found, strong),
     ).person
-    refs = records.refs
+
+
+def _clusters(found: Found, records: Records, threshold: float) -> Row:
+    """Return figures of pairs of references that are put into one person at a threshold."""
+    person, refs = _person(found, records, threshold), records.refs
     left, right = together(np.where(refs.subject >= 0, person[refs.subject], -1))
     correct = float((refs.person[left] == refs.person[right]).sum())
     return _row(correct, len(left), len(together(refs.person)[0]), threshold)
@@ -103,10 +109,26 @@ def _thresholds(found: Found, number: int) -> list[float]:
     return [float(score) for score in np.unique(wanted)]
 
 
+def settled_alike(found: Found, records: Records) -> Found:
+    """Return a system's pairs after the last step of sealed linkage: weighed against each other, chains counted."""
+    agencies = int(records.agency.max(initial=0)) + 1
+    done = settle(found.left, found.right, _bits(found.score), agency=records.agency, agencies=agencies)
+    return replace(found, score=done.probability, weight=done.weight, settled=True)
+
+
+def ties_of(found: Found, records: Records) -> Ties:
+    """Return every pair on which a system has an opinion: what it scored and, if it is settled, chains of those."""
+    if not found.settled:
+        every = np.ones(len(found.left), dtype=bool)
+        return Ties(left=found.left, right=found.right, probability=found.score, compared=every)
+    threshold = float(found.facts["threshold"])
+    person = _person(found, records, threshold)
+    return tie(found.left, found.right, found.score, person=person, threshold=threshold)
+
+
 def figures(found: Found, records: Records) -> dict[str, Any]:
     """Return all figures of one system on one dataset."""
-    links = Links(left=found.left, right=found.right, weight=_bits(found.score), probability=found.score)
-    pairs = pairs_of(links, records.refs, subjects=records.subjects)
+    pairs = pairs_of(ties_of(found, records), records.refs, subjects=records.subjects)
     ranked, default = _Ranked(pairs), float(found.facts["threshold"])
     best = ranked.best()
     asked = sorted({default, best["threshold"], *_thresholds(found, _CLUSTERED)})
@@ -116,6 +138,6 @@ def figures(found: Found, records: Records) -> dict[str, Any]:
         "default": {"pairs": ranked.at(default), "clusters": clusters[default]},
         "best": {"pairs": best, "clusters": max(clusters.values(), key=lambda row: row["f1"] or 0.0)},
         "true_pairs": ranked.actual,
-        "blocking_recall": float(ranked.correct[-1]) / max(ranked.actual, 1),
+        "blocking_recall": ranked.met / max(ranked.actual, 1),
         "curve": [ranked.at(threshold) for threshold in _thresholds(found, _STEPS)],
     }

@@ -32,6 +32,8 @@ CODE = {
         "benchmarks/accuracy/found.py",
         "linkage/clusters.py",
         "linkage/clusters_repair.py",
+        "linkage/settling.py",
+        "linkage/ties.py",
         "synthetic/evaluation_pairs.py",
     ),
 }

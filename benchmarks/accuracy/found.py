@@ -29,6 +29,7 @@ class Found:
         score: Its score, 0 to 1.
         weight: Its weight, by which links are told apart when a person is repaired; log odds of the score when None.
         evidence: What the system itself holds against putting records together; None for a system that has no repair.
+        settled: Whether scores were weighed against each other (`linkage.settling`) and chains count (`linkage.ties`).
         facts: `threshold` (its default), `candidates` where it blocks, bytes, d, versions, seconds and so on.
     """
 
@@ -37,6 +38,7 @@ class Found:
     score: Floats
     weight: Floats | None = None
     evidence: Evidence | None = None
+    settled: bool = False
     facts: dict[str, Any] = field(default_factory=dict)
 
 
@@ -69,6 +71,7 @@ def save(found: Found, target: Path) -> None:
     more: dict[str, Any] = {} if found.weight is None else {"weight": found.weight}
     if found.evidence is not None:
         more |= {_EVIDENCE + each.name: getattr(found.evidence, each.name) for each in fields(Evidence)}
+    more["settled"] = np.array(found.settled)
     np.savez(target.with_suffix(".npz"), left=found.left, right=found.right, score=found.score, **more)
     target.with_suffix(".json").write_text(json.dumps(found.facts, indent=1) + "\n", encoding="utf-8")
 
@@ -88,5 +91,6 @@ def load(target: Path) -> Found:
             score=arrays["score"].astype(np.float64),
             weight=arrays["weight"] if "weight" in arrays.files else None,
             evidence=Evidence(**held) if held else None,
+            settled="settled" in arrays.files and bool(arrays["settled"]),
             facts=json.loads(target.with_suffix(".json").read_text(encoding="utf-8")),
         )

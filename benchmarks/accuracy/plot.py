@@ -6,11 +6,12 @@ from collections.abc import Sequence
 from html import escape
 from typing import Any
 
-WIDTH, HEIGHT = 640, 400
-_LEFT, _RIGHT, _TOP, _BOTTOM = 62, 20, 40, 76
+WIDTH, HEIGHT = 640, 420
+_LEFT, _RIGHT, _TOP, _BOTTOM = 62, 20, 40, 96
 STYLES = {
     "sealed": ("#1f5a7a", "", "Tallystick, sealed"),
     "clear": ("#b5551c", "8 4", "Splink, clear text"),
+    "alike": ("#8a6d00", "4 2", "clear text, our last step"),
     "keys": ("#4d7231", "2 4", "hashed match keys"),
     "clk": ("#7a5195", "10 3 2 3", "CLKs"),
 }
@@ -88,14 +89,15 @@ def _marks(found: dict[str, Any], axes: _Axes, colour: str) -> list[str]:
 
 
 def _legend(systems: Sequence[str]) -> list[str]:
-    parts, x = [], float(_LEFT)
+    parts, x, y = [], float(_LEFT), HEIGHT - 36
     for system in systems:
         colour, dashes, name = STYLES[system]
+        width = 44 + 6.4 * len(name)
+        if x + width > WIDTH:
+            x, y = float(_LEFT), y + 20
         line = f'<path d="M0 0H22" stroke="{colour}" stroke-dasharray="{dashes}" stroke-width="2.5"/>'
-        parts.append(
-            f'<g transform="translate({x:.0f} {HEIGHT - 16})">{line}<text x="27" y="4">{name}</text></g>'
-        )
-        x += 44 + 6.4 * len(name)
+        parts.append(f'<g transform="translate({x:.0f} {y})">{line}<text x="27" y="4">{name}</text></g>')
+        x += width
     return parts
 
 

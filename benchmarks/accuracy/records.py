@@ -40,6 +40,7 @@ class Records:
         versions: One row a version (a distinct set of identifiers of a subject): `version`, `subject`, `agency`, every
             identifier and the derived columns; text, null where missing.
         subjects: Number of subjects.
+        agency: Shape (subjects,): agency of each subject, as a number from 0.
         refs: Every local reference with its subject and its person by the truth.
         names: (agency, reference) of each of `refs`.
         persons: Person id of each of `refs`, as in truth.csv.
@@ -47,6 +48,7 @@ class Records:
 
     versions: pa.Table
     subjects: int
+    agency: Ints
     refs: Refs
     names: list[tuple[str, str]]
     persons: list[str]
@@ -103,6 +105,7 @@ def read_records(folder: Path, *, today: date, agreement: Agreement | None = Non
     return Records(
         versions=_versions(parts),
         subjects=sum(part.count for part in parts),
+        agency=np.repeat(np.arange(len(parts)), [part.count for part in parts]),
         refs=Refs(subject=np.array(numbers, dtype=np.int64), person=person_codes.astype(np.int64)),
         names=names,
         persons=persons,

@@ -48,6 +48,7 @@ def link(folder: Path, out: Path, *, now: datetime) -> tuple[Found, Agreement]:
         score=result.links.probability,
         weight=result.links.weight,
         evidence=result.clusters.evidence,
+        settled=True,
         facts={
             "threshold": rehearsal.agreement.threshold,
             "rules": len(rehearsal.agreement.passes),

@@ -14,13 +14,14 @@ import pytest
 from benchmarks.accuracy import clear, fingerprint, keys, page, sealed
 from benchmarks.accuracy.datasets import all_datasets
 from benchmarks.accuracy.errors import error_text, mistakes, true_pairs
-from benchmarks.accuracy.figures import figures
+from benchmarks.accuracy.figures import figures, settled_alike, ties_of
 from benchmarks.accuracy.found import Clock, Found, load, save
 from benchmarks.accuracy.plot import plot
 from benchmarks.accuracy.records import Records, read_records
 from benchmarks.accuracy.worker import NOW
 from benchmarks.febrl import write_febrl
 from linkage.clusters import Evidence, cluster
+from linkage.ties import Ties
 from synthetic.evaluation_run import read_run
 
 
@@ -139,11 +140,34 @@ def test_the_repair_is_part_of_the_figures(records: Records, by_seal: Found) -> 
     """What speaks against joins changes who is one person: without it, or with all of it, other records go together."""
     assert by_seal.evidence is not None
     nothing = figures(replace(by_seal, evidence=None), records)["default"]["clusters"]
-    twins = replace(by_seal.evidence, relatives=np.ones(len(by_seal.left), dtype=bool))
-    parted = figures(replace(by_seal, evidence=twins, score=by_seal.score * 0.9), records)
+    numbers = replace(by_seal.evidence, numbers_differ=np.ones(len(by_seal.left), dtype=bool))
+    parted = figures(replace(by_seal, evidence=numbers, score=by_seal.score * 0.9), records)
     joined = figures(replace(by_seal, evidence=None, score=by_seal.score * 0.9), records)
     assert parted["default"]["clusters"]["recall"] < joined["default"]["clusters"]["recall"]
     assert nothing["recall"] >= figures(by_seal, records)["default"]["clusters"]["recall"]
+
+
+def test_benchmark_and_run_hold_the_same_pairs(records: Records, sealed_run: tuple[Found, Path]) -> None:
+    """Every pair of the run, those that are one person through others included, has its probability on the page."""
+    found, out = sealed_run
+    ours, run = ties_of(found, records), read_run(out).ties
+    assert (~ours.compared).any()
+
+    def held(ties: Ties) -> dict[tuple[int, int], float]:
+        pairs = zip(ties.left.tolist(), ties.right.tolist(), strict=True)
+        return dict(zip(pairs, ties.probability.tolist(), strict=True))
+
+    assert held(ours) == pytest.approx(held(run))
+    assert ours.compared.sum() == run.compared.sum()
+
+
+def test_our_last_step_is_given_to_others_too(records: Records, by_keys: Found) -> None:
+    """Another system's pairs can be weighed and chained as ours are, and only pairs it found can be chained."""
+    alike = settled_alike(by_keys, records)
+    assert figures(alike, records)["blocking_recall"] == figures(by_keys, records)["blocking_recall"]
+    ties = ties_of(alike, records)
+    assert ties.compared.sum() == len(by_keys.left)
+    assert set(ties.left[~ties.compared]) <= {*by_keys.left, *by_keys.right}
 
 
 def test_evidence_is_kept_whole(by_seal: Found, tmp_path: Path) -> None:
@@ -171,7 +195,7 @@ def test_the_page_and_its_plots(
 ) -> None:
     """The page has a table and a plot a dataset; the plot is well-formed and says in words what it shows."""
     found = {**figures(by_keys, records), "d": 0.1, "d_observed": 0.05}
-    systems = {"sealed": found, "clear": found, "keys": found}
+    systems = {"sealed": found, "clear": found, "alike": found, "keys": found}
     image = plot("A <dataset>", systems)
     root = ET.fromstring(image)  # noqa: S314  our own text
     assert root.tag.endswith("svg")
@@ -182,6 +206,7 @@ def test_the_page_and_its_plots(
     text = written.read_text(encoding="utf-8")
     assert (tmp_path / "benchmarks" / "febrl1.svg").exists()
     assert text.count("| **Tallystick, sealed** |") == 1
+    assert f"| {dataset.title} | {found['best']['pairs']['f1']:.4f} |" in text
     assert "benchmarks/febrl1.svg" in text
     assert f"{found['best']['pairs']['f1']:.4f}" in text
 
