@@ -18,6 +18,7 @@ Blocks = NDArray[np.uint64]
 """Shape (n, 2), C-contiguous: n AES blocks, their 16 bytes viewed as two machine words."""
 
 _BLOCK = 16
+_WORD = 8
 _R128 = 0x87
 """Constant R_128 of SP 800-38B, section 5.3."""
 
@@ -39,14 +40,19 @@ _TEXT_BYTES = 1 << 22
 """Bytes of texts that are padded at a time."""
 
 
-def _bytes_of(texts: pa.StringArray) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.uint8]]:
-    """Return the length and start of each text, and the bytes that they lie in."""
+def _words_of(texts: pa.StringArray) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.uint64]]:
+    """Return the length and start of each text, and what they lie in as aligned little-endian words.
+
+    At least one word follows each word that a text reaches into.
+    """
     _, ends, content = texts.buffers()
-    offsets = np.frombuffer(ends, dtype=np.int32, count=len(texts) + 1, offset=4 * texts.offset).astype(
-        np.int64
-    )
-    data = np.frombuffer(content, dtype=np.uint8) if content is not None else np.zeros(0, dtype=np.uint8)
-    return np.diff(offsets), offsets[:-1], data
+    offsets = np.frombuffer(ends, dtype=np.int32, count=len(texts) + 1, offset=4 * texts.offset)
+    first, last = int(offsets[0]), int(offsets[-1])
+    data = np.zeros(last - first + 3 * _WORD & -_WORD, dtype=np.uint8)
+    if last > first:
+        data[: last - first] = np.frombuffer(content, dtype=np.uint8, count=last - first, offset=first)
+    starts = offsets.astype(np.int64) - first
+    return np.diff(starts), starts[:-1], data.view("<u8")
 
 
 def _pieces(rows: NDArray[np.int64], size: int) -> list[NDArray[np.int64]]:
@@ -54,15 +60,29 @@ def _pieces(rows: NDArray[np.int64], size: int) -> list[NDArray[np.int64]]:
     return [rows[start : start + step] for start in range(0, len(rows), step)]
 
 
+_KEEP = np.array([(1 << (8 * size)) - 1 for size in range(_WORD + 1)], dtype=np.uint64)
+"""Mask of the first n bytes of a little-endian word."""
+_END = np.array([0, *(0x80 << (8 * size) for size in range(_WORD)), 0], dtype=np.uint64)
+"""At n + 1: the bit that follows a text of which n bytes stand in a word; none before its first and in a full word."""
+
+
 def _padded(
-    data: NDArray[np.uint8], starts: NDArray[np.int64], sizes: NDArray[np.int64], *, width: int
+    words: NDArray[np.uint64], starts: NDArray[np.int64], sizes: NDArray[np.int64], *, width: int
 ) -> NDArray[np.uint64]:
     """Return texts as blocks, shape (n, width / 16, 2): the text, a bit 1 and zeros, unless it fills them."""
-    place = np.arange(width)
-    inside = place < sizes[:, None]
-    at = np.minimum(starts[:, None] + place, max(len(data) - 1, 0))
-    padded = np.where(inside, data[at] if len(data) else 0, 0).astype(np.uint8, copy=False)
-    padded[place == sizes[:, None]] = 0x80
+    padded = np.empty((len(starts), width // _WORD), dtype="<u8")
+    place, last = starts >> 3, len(words) - 1
+    shift = ((starts & 7) << 3).astype(np.uint64)
+    back = np.uint64(63) - shift
+    low = words.take(place, mode="clip")
+    for at in range(width // _WORD):
+        # The bytes of a text lie across two aligned words; the second one is the first of the next step.
+        high = words.take(np.minimum(place + (at + 1), last))
+        left = sizes - at * _WORD
+        word = (low >> shift) | ((high << np.uint64(1)) << back)
+        word &= _KEEP.take(left, mode="clip")
+        padded[:, at] = word | _END.take(left + 1, mode="clip")
+        low = high
     return padded.view(np.uint64).reshape(len(starts), width // _BLOCK, 2)
 
 
@@ -120,17 +140,19 @@ class BatchCmac:
         Args:
             texts: n texts, no nulls.
         """
-        sizes, starts, data = _bytes_of(texts)
+        sizes, starts, words = _words_of(texts)
         macs = np.empty((len(texts), 2), dtype=np.uint64)
-        blocks = np.maximum(1, -(-sizes // _BLOCK))
-        for count in np.unique(blocks).tolist():
+        blocks = np.maximum(1, (sizes + (_BLOCK - 1)) >> 4)
+        for count in np.flatnonzero(np.bincount(blocks)).tolist():
             for group in _pieces(np.flatnonzero(blocks == count), _TEXT_BYTES // (count * _BLOCK)):
-                padded = _padded(data, starts[group], sizes[group], width=count * _BLOCK)
+                padded = _padded(words, starts[group], sizes[group], width=count * _BLOCK)
                 message = [np.ascontiguousarray(padded[:, n]) for n in range(count)]
-                whole = (sizes[group] == count * _BLOCK)[:, None]
-                message[-1] ^= np.where(whole, self._k1, self._k2)
-                state = self.prefix(message[:-1], rows=len(group))
-                macs[group] = self.encrypt(state ^ message[-1])
+                message[-1] ^= self._k2
+                whole = np.flatnonzero(sizes[group] == count * _BLOCK)
+                message[-1][whole] ^= self._k1 ^ self._k2
+                if count > 1:
+                    message[-1] ^= self.prefix(message[:-1], rows=len(group))
+                macs[group] = self.encrypt(message[-1])
         return macs
 
     def mac(self, message: Sequence[Blocks]) -> Blocks:

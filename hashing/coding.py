@@ -85,15 +85,34 @@ def same(source: Coded) -> Mapped:
     return Mapped(source=source.codes, table=table, values=source.values)
 
 
+def in_order(codes: Codes, size: int) -> tuple[Codes, Codes]:
+    """Number codes anew, in the order in which they first appear.
+
+    Args:
+        codes: Shape (rows,), int32; -1 for a missing value, which stays -1.
+        size: No code is as large.
+
+    Returns:
+        The new codes, and the old one of each new one.
+    """
+    first = np.empty(size + 1, dtype=np.int32)
+    first[codes[::-1]] = np.arange(
+        len(codes) - 1, -1, -1, dtype=np.int32
+    )  # the last to write is the first row
+    old = codes[(first[codes] == np.arange(len(codes), dtype=np.int32)) & (codes >= 0)]
+    new = np.empty(size + 1, dtype=np.int32)
+    new[-1] = -1
+    new[old] = np.arange(len(old), dtype=np.int32)
+    return new[codes], old
+
+
 def by_appearance(column: Coded) -> Coded:
     """Return the same column with its values numbered in the order in which they first appear in the rows.
 
     Lookups by row then touch memory in order where values are nearly unique, and frequent values lie together.
     """
-    present = column.codes >= 0
-    encoded = pa.array(column.codes, mask=~present).dictionary_encode()
-    codes = encoded.indices.fill_null(-1).to_numpy(zero_copy_only=False).astype(np.int32, copy=False)
-    return Coded(codes=codes, values=column.values.take(encoded.dictionary))
+    codes, old = in_order(column.codes, len(column.values))
+    return Coded(codes=codes, values=column.values.take(pa.array(old)))
 
 
 def encode(values: pa.StringArray) -> Coded:
@@ -116,10 +135,30 @@ _LARGEST_KEY = 1 << 62
 """Tuples of codes are written as one number while it stays below this."""
 
 
+_ODD = np.uint64(0x9E3779B97F4A7C15)
+"""2^64 over the golden ratio, odd: multiplicative hashing (Knuth, The Art of Computer Programming 3, section 6.4)."""
+
+
 def factorize(keys: NDArray[np.int64]) -> tuple[NDArray[np.int64], int]:
-    """Return dense codes of `keys` in order of first appearance, and how many distinct ones there are."""
-    encoded = pa.array(keys).dictionary_encode()
-    return encoded.indices.to_numpy(zero_copy_only=False).astype(np.int64), len(encoded.dictionary)
+    """Return dense codes of `keys` in order of first appearance, and how many distinct ones there are.
+
+    The first row of each key is found through a table of slots; the few keys that share a slot with another one
+    are told apart by Arrow.
+    """
+    rows = np.arange(len(keys), dtype=np.int64)
+    bits = max((4 * len(keys)).bit_length(), 10)
+    slots = ((keys.view(np.uint64) * _ODD) >> np.uint64(64 - bits)).astype(np.int64)
+    table = np.empty(1 << bits, dtype=np.int32)
+    table[slots[::-1]] = rows[::-1]  # the last to write is the first row
+    first = table[slots].astype(np.int64)
+    rest = np.flatnonzero(keys[first] != keys)
+    if len(rest):
+        codes = pa.array(keys[rest]).dictionary_encode().indices.to_numpy(zero_copy_only=False)
+        begins = np.empty(len(rest), dtype=np.int64)
+        begins[codes[::-1]] = rest[::-1]
+        first[rest] = begins[codes]
+    number = np.cumsum(first == rows)
+    return number[first] - 1, int(number[-1]) if len(keys) else 0
 
 
 def combine(columns: Sequence[NDArray[np.int32] | NDArray[np.int64]]) -> tuple[NDArray[np.int64], int]:
@@ -133,10 +172,6 @@ def combine(columns: Sequence[NDArray[np.int32] | NDArray[np.int64]]) -> tuple[N
         keys = keys * span + (column.astype(np.int64) + 1)
         size *= span
     return factorize(keys)
-
-
-_ODD = np.uint64(0x9E3779B97F4A7C15)
-"""2^64 over the golden ratio, odd: multiplicative hashing (Knuth, The Art of Computer Programming 3, section 6.4)."""
 
 
 def _mixed(columns: Sequence[NDArray[np.int32] | NDArray[np.int64]]) -> NDArray[np.uint64]:

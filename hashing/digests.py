@@ -113,15 +113,16 @@ class _Builder:
         self.member = np.zeros(versions, dtype=np.uint64)
         self.classes: set[str] = set()
 
-    def _add(self, name: str, source: Codes | None, blocks: Blocks) -> np.uint64:
-        self.values[name] = ValueDigests(source=source, table=blocks.view(np.complex128)[:, 0])
+    def _add(self, name: str, source: Codes | None, table: NDArray[np.complex128]) -> np.uint64:
+        self.values[name] = ValueDigests(source=source, table=table)
         self.bits[name] = np.uint64(1) << np.uint64(len(self.bits))
         return self.bits[name]
 
     def mapped(self, name: str, column: Mapped, member: NDArray[np.bool_] | None = None) -> None:
         """Add a derived value, or a rarity class with its members among the values."""
         digests = _with_missing(self._keys.digests(name, column.values))
-        bit = self._add(name, column.source, digests[column.table])
+        numbers = digests.view(np.complex128)[:, 0]  # which numpy moves as a whole
+        bit = self._add(name, column.source, numbers.take(column.table, mode="wrap"))
 
         def flags(table: NDArray[np.bool_]) -> NDArray[np.uint64]:
             return np.take(np.where(table, bit, np.uint64(0)), column.source, mode="wrap")
@@ -134,7 +135,7 @@ class _Builder:
     def name_set(self, column: NameSet) -> None:
         """Add the name set, one digest a version."""
         blocks, held = _name_set_blocks(column, self._keys)
-        bit = self._add("name_set", None, blocks)
+        bit = self._add("name_set", None, blocks.view(np.complex128)[:, 0])
         self.held |= np.where(held, bit, np.uint64(0))
 
     def build(self) -> Digests:

@@ -9,7 +9,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from hashing.coding import Coded, Codes
+from hashing.coding import Coded, Codes, in_order
 from hashing.components import components
 from hashing.other_names import OtherNames
 from hashing.reading.hashes import LANES, Hashes, hash_rows
@@ -98,10 +98,10 @@ def _complete(fields: Mapping[str, Coded], records: int) -> Numbers:
     return _flagged(placed)
 
 
-def _in_order(numbers: Numbers) -> tuple[Numbers, int]:
-    """Return dense numbers in the order of first appearance, and how many distinct ones there are."""
-    encoded = pa.array(numbers).dictionary_encode()
-    return encoded.indices.to_numpy(zero_copy_only=False), len(encoded.dictionary)
+def _numbered(codes: Numbers) -> tuple[Numbers, int]:
+    """Return codes numbered anew in the order of first appearance, and how many distinct ones there are."""
+    dense, distinct = in_order(codes, int(codes.max(initial=-1)) + 1)
+    return dense, len(distinct)
 
 
 def subject_of_records(ref: Codes, fields: Mapping[str, Coded]) -> tuple[Numbers, int]:
@@ -115,11 +115,11 @@ def subject_of_records(ref: Codes, fields: Mapping[str, Coded]) -> tuple[Numbers
     columns = [coded.codes for coded in fields.values()]
     rows = _repeated(columns, _complete(fields, len(ref)))
     if len(rows) == 0:
-        return _in_order(ref)
+        return _numbered(ref)
     alike = _distinct(columns, rows)
     refs = int(ref.max(initial=-1)) + 1
     size = int(alike.max(initial=-1)) + 1
-    return _in_order(components(ref[rows], alike + np.int32(refs), refs + size)[ref])
+    return _numbered(components(ref[rows], alike + np.int32(refs), refs + size)[ref])
 
 
 def fill_gaps(subject: Numbers, count: int, coded: Coded, order: Numbers) -> Coded:

@@ -42,9 +42,14 @@ def _simple_rows(spaced: pa.StringArray, closed: pa.StringArray, kind: Kind) -> 
     return np.asarray(fits & ~one_letter & short & ~words_in(closed, _special(kind)))
 
 
+def _closed(spaced: pa.StringArray) -> pa.StringArray:
+    """Apostrophes closed up, hyphens to spaces."""
+    return pc.replace_substring(pc.replace_substring(spaced, "'", ""), "-", " ")
+
+
 def _normalise(raw: pa.StringArray, kind: Kind) -> Normalised:
     spaced = pc.replace_substring_regex(plain(raw), " {2,}", " ")
-    closed = pc.replace_substring(pc.replace_substring(spaced, "'", ""), "-", " ")
+    closed = _closed(spaced)
     simple = _simple_rows(spaced, closed, kind)
     outcomes: Bytes = np.full(len(spaced), Outcome.OK, dtype=np.uint8)
     hard = np.flatnonzero(~simple)
@@ -129,6 +134,10 @@ def alternative_names(
     text = plain(raw)
     pattern = _HAS_ALTERNATIVE + ("| " if kind == "surname" and parts else "")
     likely = np.asarray(pc.fill_null(pc.match_substring_regex(text, pattern), False), dtype=bool)
+    if kind is not None and not (kind == "surname" and parts):
+        # Letters with an apostrophe or a hyphen inside are no two names, unless a word between them says so.
+        some = text.filter(pa.array(likely))
+        likely[likely] = ~_simple_rows(some, _closed(some), kind)
     found: list[tuple[str, ...]] = [()] * len(text)
     rows = np.flatnonzero(likely)
     for row, value in zip(rows.tolist(), text.take(pa.array(rows)).to_pylist(), strict=True):

@@ -83,7 +83,8 @@ class Vocabulary:
         waiting = pa.concat_arrays(self._waiting)
         self._waiting = []
         for start in range(0, len(waiting), _RULED_AT_ONCE):
-            self._ruled.append(self._rule(waiting.slice(start, _RULED_AT_ONCE)))
+            # Copied, as a slice would take all of the array with it into another process.
+            self._ruled.append(self._rule(pa.concat_arrays([waiting.slice(start, _RULED_AT_ONCE)])))
 
     def add_cells(self, cells: Cells) -> Codes:
         """Return the code of each cell, -1 for a null."""

@@ -6,6 +6,7 @@ import csv
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
+from typing import Literal
 
 import jellyfish
 import pyarrow as pa
@@ -14,7 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hashing import normalise as norm
-from hashing.normalise import Outcome, _folding, _name_parts, _words
+from hashing.normalise import Outcome, _folding, _name_parts, _words, names
 from hashing.normalise._arrays import plain
 
 
@@ -420,3 +421,40 @@ def test_splitting_never_fails(names: list[str]) -> None:
         == len(norm.normalise_surname(surnames).values)
         == len(names)
     )
+
+
+_PIECES = st.sampled_from(
+    [
+        "O",
+        "BRIEN",
+        "NEE",
+        "SMITH",
+        "A",
+        "K",
+        "KA",
+        "MC",
+        "N",
+        "EE",
+        "R",
+        "KNOWN",
+        "AS",
+        "'",
+        "-",
+        " ",
+        "(",
+        "NOW",
+        "JR",
+    ]
+)
+
+
+@pytest.mark.parametrize(("kind", "parts"), [("forename", True), ("surname", False)])
+@given(written=st.lists(st.lists(_PIECES, max_size=7).map("".join)))
+def test_names_that_are_passed_over_hold_no_other_names(
+    kind: Literal["forename", "surname"], parts: bool, written: list[str]
+) -> None:
+    """Apostrophes, hyphens and words between names: the quick look finds what taking each name apart finds."""
+    taken_apart = [
+        names._alternatives(text, kind, parts) for text in plain(pa.array(written, pa.string())).to_pylist()
+    ]
+    assert norm.alternative_names(pa.array(written, pa.string()), kind=kind, parts=parts) == taken_apart
