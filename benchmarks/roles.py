@@ -21,8 +21,8 @@ EXCLUDED = ("protected_address", "upheld_objection", "adoption", "protected_pers
 ENVIRONMENT = {**os.environ, "TALLYSTICK_PASSPHRASE": "correct horse battery staple"}
 
 
-def tallystick(*arguments: str | Path) -> None:
-    """Run a command in a process of its own.
+def tallystick(*arguments: str | Path) -> str:
+    """Run a command in a process of its own; return what it printed.
 
     Raises:
         SystemExit: It failed; its words were printed.
@@ -31,6 +31,7 @@ def tallystick(*arguments: str | Path) -> None:
     done = subprocess.run(command, env=ENVIRONMENT, capture_output=True, text=True, check=False)
     if done.returncode:
         raise SystemExit(f"tallystick {' '.join(command[3:])}\n{done.stdout}{done.stderr}")
+    return done.stdout
 
 
 def _key_files(folder: Path, passes: Sequence[str] | None, *, plan: bool) -> None:

@@ -87,6 +87,7 @@ def draft_agreement(
     agreement_id: str = "draft-agreement",
     unit_id: str = "linkage-unit",
     months: int = 12,
+    budget: float = 0.2,
 ) -> dict[str, Any]:
     """Return a draft agreement document between `parties`.
 
@@ -99,6 +100,7 @@ def draft_agreement(
         agreement_id: Identifier of the agreement.
         unit_id: Identifier of the linkage unit.
         months: Length of the window.
+        budget: Privacy budget d: unrelated records that a record may be expected to meet in all passes.
     """
     keys = identities or {}
     return {
@@ -135,7 +137,7 @@ def draft_agreement(
         },
         "sealing": {
             "scheme": "block-sealed-v1",
-            "budget": {"d": 0.2, "lambda": 0.05},
+            "budget": {"d": budget, "lambda": min(0.05, budget / 2)},
             "crowded_cell": 20,
             "passes": list(passes),
         },

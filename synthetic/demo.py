@@ -22,6 +22,7 @@ def run_rehearsal(
     *,
     agreement_file: Path | None = None,
     as_of: date | None = None,
+    budget: float = 0.2,
     announce: Callable[[str], None] = lambda _name: None,
 ) -> tuple[Rehearsal, Path | None]:
     """Rehearse `folder`; keep everything and a report in `out`, or nothing when it is None.
@@ -37,12 +38,15 @@ def run_rehearsal(
                 Path(scratch) / "out",
                 agreement_file=agreement_file,
                 as_of=as_of,
+                budget=budget,
                 keep_results=False,
                 announce=announce,
             )
         return rehearsal, None
     with atomic_folder(out) as work:
-        rehearsal = rehearse(folder, work, agreement_file=agreement_file, as_of=as_of, announce=announce)
+        rehearsal = rehearse(
+            folder, work, agreement_file=agreement_file, as_of=as_of, budget=budget, announce=announce
+        )
         atomic_write(work / REPORT, rehearsal_html(as_json(rehearsal), dict(rehearsal.agreement.document)))
     return rehearsal, out / REPORT
 

@@ -57,6 +57,7 @@ def rehearse(
     agreement_file: Path | None = None,
     as_of: date | None = None,
     now: datetime | None = None,
+    budget: float = 0.2,
     keep_results: bool = True,
     announce: Callable[[str], None] = lambda _name: None,
 ) -> Rehearsal:
@@ -73,6 +74,7 @@ def rehearse(
             signed by the rehearsal's own keys. Without one, passes are planned for the data and one is drafted.
         as_of: Last day of the window; the day of the latest contact when None.
         now: Time of the rehearsal, with a zone.
+        budget: Privacy budget d of the passes that are planned; an agreement that is given has its own.
         keep_results: Write each agency's named results; without, no identifier is written anywhere.
         announce: Told the name of each stage when it begins.
 
@@ -84,7 +86,7 @@ def rehearse(
     with atomic_folder(out) as work:
         inputs = read_inputs(folder, stages)
         if agreement_file is None:
-            prepared = _planned(inputs, folder, now.date(), stages)
+            prepared = _planned(inputs, folder, now.date(), stages, budget)
         else:
             prepared = _given(inputs, agreement_file, now.date(), stages)
         roles = _roles(work, prepared.document, now, as_of)
@@ -124,12 +126,12 @@ def _require_parties(agreement: Agreement, inputs: Inputs) -> None:
         )
 
 
-def _planned(inputs: Inputs, folder: Path, today: date, stages: Stages) -> _Prepared:
+def _planned(inputs: Inputs, folder: Path, today: date, stages: Stages, budget: float) -> _Prepared:
     """Collapse the extracts, plan passes for them, and draft an agreement."""
     standards = guess_standards(inputs.extracts)
     subjects = collapse_all(inputs, standards, None, today, stages)
     with stages("plan passes"):
-        plan = plan_passes(list(subjects.values()), budget=Budget(d=0.2, lambda_=0.05))
+        plan = plan_passes(list(subjects.values()), budget=Budget(d=budget, lambda_=min(0.05, budget / 2)))
     if not plan.passes:
         raise ExtractError(
             "no combination of the identifiers in these extracts is strong enough to link so many people "
@@ -146,6 +148,7 @@ def _planned(inputs: Inputs, folder: Path, today: date, stages: Stages) -> _Prep
         standards=standards,
         agreement_id="rehearsal",
         unit_id=UNIT,
+        budget=budget,
     )
     return _Prepared(document=document, subjects=subjects, plan=plan)
 

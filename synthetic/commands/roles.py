@@ -36,9 +36,19 @@ def demo(people: int, seed: int, out: Path, as_json: bool) -> None:
 @click.option("--out", type=FOLDER, help="Folder to create for everything made; by default nothing is kept.")
 @agreement_option(required=False)
 @click.option("--as-of", type=DAY, help="Last day of the window [default: the day of the latest contact].")
+@click.option(
+    "--budget",
+    type=click.FloatRange(0.001, 0.2),
+    help="Privacy budget d to plan passes under, when no agreement is given  [default: 0.2]. Less costs recall.",
+)
 @json_option
 def rehearse(
-    folder: Path, out: Path | None, agreement_file: Path | None, as_of: datetime | None, as_json: bool
+    folder: Path,
+    out: Path | None,
+    agreement_file: Path | None,
+    as_of: datetime | None,
+    budget: float | None,
+    as_json: bool,
 ) -> None:
     """Play all roles on the extracts in FOLDER, one CSV file for each agency.
 
@@ -51,12 +61,15 @@ def rehearse(
     """
     from synthetic.demo import run_rehearsal
 
+    if budget is not None and agreement_file is not None:
+        raise click.UsageError("--budget is for passes that are planned; an agreement states its own.")
     with announcing() as announce:
         rehearsal, report = run_rehearsal(
             folder,
             out,
             agreement_file=agreement_file,
             as_of=as_of.date() if as_of else None,
+            budget=0.2 if budget is None else budget,
             announce=announce,
         )
     _show_rehearsal(rehearsal, report, as_json=as_json)

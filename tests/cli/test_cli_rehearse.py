@@ -104,6 +104,27 @@ def test_given_agreement_is_obeyed(
     assert set(figures["privacy"]["lambda"]) == set(rehearsed[0]["privacy"]["lambda"])
 
 
+def test_a_smaller_budget_is_planned_for_and_agreed(
+    rehearsed: tuple[dict[str, Any], Path], extracts: Path, tmp_path: Path
+) -> None:
+    """--budget plans passes under less, which a thief learns less from, and the draft states it for the real runs."""
+    out = tmp_path / "out"
+    result = run("rehearse", extracts, "--budget", "0.02", "--out", out, "--json")
+    assert result.exit_code == 0, result.output
+    smaller, usual = json.loads(result.stdout)["privacy"], rehearsed[0]["privacy"]
+    assert 0 < smaller["d"] <= 0.02
+    assert max(smaller["lambda"].values()) <= 0.01
+    assert smaller["expected_reidentification"] < usual["expected_reidentification"]
+    assert "d: 0.02" in (out / "agreement.yaml").read_text(encoding="utf-8")
+
+
+def test_a_given_agreement_has_its_own_budget(extracts: Path, rehearsed: tuple[dict[str, Any], Path]) -> None:
+    """--budget beside --agreement is refused, as it would change nothing."""
+    result = run("rehearse", extracts, "--agreement", rehearsed[1] / "agreement.yaml", "--budget", "0.1")
+    assert result.exit_code == 2
+    assert "an agreement states its own" in result.stderr
+
+
 def test_as_of_moves_the_window(extracts: Path, rehearsed: tuple[dict[str, Any], Path]) -> None:
     """With --as-of long before the first contact nobody is inside the window."""
     agreement = rehearsed[1] / "agreement.yaml"
