@@ -72,11 +72,9 @@ class Mapped:
         return Mapped(source=self.source[rows], table=self.table, values=self.values)
 
 
-def mapped(source: Codes, values: pa.StringArray) -> Mapped:
-    """Return the column whose distinct source values stand for `values` (null: missing)."""
-    target = encode(values)
-    table = np.append(target.codes, np.int32(-1)).astype(np.int32, copy=False)
-    return Mapped(source=source, table=table, values=target.values)
+def over(source: Codes, target: Coded) -> Mapped:
+    """Return the column whose distinct source values stand for the rows of `target`."""
+    return Mapped(source=source, table=np.append(target.codes, np.int32(-1)), values=target.values)
 
 
 def same(source: Coded) -> Mapped:
@@ -106,13 +104,16 @@ def in_order(codes: Codes, size: int) -> tuple[Codes, Codes]:
     return new[codes], old
 
 
-def by_appearance(column: Coded) -> Coded:
+def by_appearance(column: Coded) -> tuple[Coded, Codes]:
     """Return the same column with its values numbered in the order in which they first appear in the rows.
 
     Lookups by row then touch memory in order where values are nearly unique, and frequent values lie together.
+
+    Returns:
+        The column, and the place of each of its values among the ones before.
     """
     codes, old = in_order(column.codes, len(column.values))
-    return Coded(codes=codes, values=column.values.take(pa.array(old)))
+    return Coded(codes=codes, values=column.values.take(pa.array(old))), old
 
 
 def encode(values: pa.StringArray) -> Coded:

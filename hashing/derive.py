@@ -12,8 +12,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from hashing import normalise
-from hashing.coding import Codes, Column, Mapped, combine, mapped, same
+from hashing.coding import Codes, Column, Mapped, combine, over, same
+from hashing.deriving import Tables, longest_first, tables_of
 from hashing.subjects import Subjects
 from hashing.workers import Workers, workers_for
 from schemas.scheme import DERIVED
@@ -83,68 +83,23 @@ def _name_set(forename: Mapped, surname: Mapped) -> NameSet:
     return NameSet(forename=recoded(forename, 0), surname=recoded(surname, size))
 
 
-_SHORTEST_HALVED = 6
-"""Digits of the shortest number whose halves say anything."""
-
-
-def _halves(values: pa.StringArray) -> dict[str, pa.StringArray]:
-    """Return the halves of numbers without a check digit, the longer one last."""
-    texts = [text if len(text) >= _SHORTEST_HALVED else None for text in values.to_pylist()]
-    return {
-        "head": pa.array([text and text[: len(text) // 2] for text in texts], pa.string()),
-        "tail": pa.array([text and text[len(text) // 2 :] for text in texts], pa.string()),
-    }
-
-
-def _kinds(field: str, values: pa.StringArray, standards: Mapping[str, str]) -> dict[str, pa.StringArray]:
-    match field:
-        case "forename" | "surname":
-            return normalise.derive_name(values, kind=field)
-        case "dob":
-            return normalise.derive_date(values)
-        case "postcode":
-            made = normalise.derive_postcode(
-                values, standard="generic" if standards.get("postcode") == "generic" else "uk"
-            )
-            # A generic postcode too short to have a district would agree at a fine level and not at a coarse one.
-            present = pc.is_valid(made["district"])
-            return {kind: pc.if_else(present, column, None) for kind, column in made.items()}
-        case "address":
-            return normalise.derive_address(values)
-        case "nhs_number" if standards.get("nhs_number") == "generic":
-            return {"exact": values, **_halves(values)}
-        case _:
-            return {"exact": values}
-
-
-_Tables = dict[str, tuple[Codes, pa.StringArray]]
-"""Kind -> the code of each value of the field (and -1 at the end), and the distinct derived values."""
-
-
-def _tables(subjects: Subjects, field: str) -> _Tables:
-    """Return what the kinds of a field are, but for `exact` where that is the field itself."""
-    coded, tables = subjects.fields[field], {}
-    for kind, values in _kinds(field, coded.values, subjects.standards).items():
-        if f"{field}.{kind}" in DERIVED and values is not coded.values:
-            made = mapped(coded.codes, values)
-            tables[kind] = made.table, made.values
-    return tables
-
-
-def _all_tables(subjects: Subjects) -> dict[str, _Tables]:
-    """Return `_tables` of every field; of many people, processes share the work, the longest first."""
-    fields = subjects.fields
-    count = workers_for(len(subjects.version_subject))
+def _all_tables(subjects: Subjects) -> dict[str, Tables]:
+    """Return `tables_of` every field, made early or now; of many people, processes share the work."""
+    found = {name: subjects.deriving.tables(name, coded.values) for name, coded in subjects.fields.items()}
+    subjects.deriving.close()  # no process is forked beside others that end
+    fields = {name: coded for name, coded in subjects.fields.items() if found[name] is None}
+    count = workers_for(len(subjects.version_subject)) if fields else 1
     if count == 1:
-        return {field: _tables(subjects, field) for field in fields}
-    longest = sorted(fields, key=lambda field: -_WORK.get(field, 0) * len(fields[field].values))
-    with closing(Workers(subjects, count)) as team:
-        made = {field: team.submit(_tables, field) for field in longest}
-        return {field: team.result(made[field]) for field in fields}
+        made = {name: tables_of(name, coded.values, subjects.standards) for name, coded in fields.items()}
+    else:
+        with closing(Workers(subjects, count)) as team:
+            future = {name: team.submit(_tables_of, name) for name in longest_first(fields)}
+            made = {name: team.result(future[name]) for name in fields}
+    return {name: tables if tables is not None else made[name] for name, tables in found.items()}
 
 
-_WORK = {"surname": 4, "forename": 4, "address": 1}
-"""How long a value takes, about: names have a dozen derived values each."""
+def _tables_of(subjects: Subjects, field: str) -> Tables:
+    return tables_of(field, subjects.fields[field].values, subjects.standards)
 
 
 def derive(subjects: Subjects) -> dict[str, Column]:
@@ -160,8 +115,8 @@ def derive(subjects: Subjects) -> dict[str, Column]:
         coded = subjects.fields[field]
         if "exact" not in tables and f"{field}.exact" in DERIVED:
             derived[f"{field}.exact"] = same(coded)
-        for kind, (table, values) in tables.items():
-            derived[f"{field}.{kind}"] = Mapped(source=coded.codes, table=table, values=values)
+        for kind, table in tables.items():
+            derived[f"{field}.{kind}"] = over(coded.codes, table)
     forename, surname = derived.get("forename.canonical"), derived.get("surname.canonical")
     if isinstance(forename, Mapped) and isinstance(surname, Mapped):
         derived["name_set"] = _name_set(forename, surname)

@@ -16,6 +16,7 @@ import pyarrow.compute as pc
 
 from governance.audit.show import read_ref_rows
 from hashing.coding import Coded
+from hashing.deriving import Deriving
 from hashing.subjects import Subjects
 from schemas.errors import ExtractError, InputError
 
@@ -117,6 +118,7 @@ def _without(subjects: Subjects, gone: np.ndarray[tuple[int], np.dtype[np.int64]
             lead=_used(contacts.lead.take(dated)),
         ),
         quality=replace(subjects.quality, subjects=int(stays.sum()), versions=len(versions)),
+        deriving=Deriving(),
     )
 
 

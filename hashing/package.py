@@ -84,6 +84,7 @@ def shuffle(subjects: Subjects, random_bytes: RandomBytes = os.urandom) -> Subje
     rank = np.empty(subjects.count, dtype=np.int32)
     rank[_permutation(subjects.count, random_bytes)] = np.arange(subjects.count, dtype=np.int32)
     order = _permutation(len(subjects.version_subject), random_bytes)
+    fields = {name: by_appearance(coded.take(order)) for name, coded in subjects.fields.items()}
     contacts = subjects.contacts
     lead = contacts.lead
     place = _permutation(len(lead.values), random_bytes)
@@ -94,12 +95,13 @@ def shuffle(subjects: Subjects, random_bytes: RandomBytes = os.urandom) -> Subje
         subjects,
         ref_subject=rank[subjects.ref_subject],
         version_subject=rank[subjects.version_subject[order]],
-        fields={name: by_appearance(coded.take(order)) for name, coded in subjects.fields.items()},
+        fields={name: column for name, (column, _) in fields.items()},
         contacts=replace(
             contacts,
             subject=rank[contacts.subject],
             lead=Coded(codes=moved[lead.codes], values=lead.values.take(pa.array(place))),
         ),
+        deriving=subjects.deriving.renumbered(fields),
     )
 
 

@@ -9,7 +9,7 @@ counted once a subject.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from dataclasses import field as dataclass_field
 from datetime import date
 
@@ -28,6 +28,7 @@ from hashing.contacts import (
     last_rows,
     under_subjects,
 )
+from hashing.deriving import Deriving
 from hashing.extract import Extract, Stream
 from hashing.grouping import VERSIONS_KEPT, fill_gaps, kept_versions, references, subject_of_records
 from hashing.mapping import AgencyMapping
@@ -89,6 +90,7 @@ class Subjects:
         contacts: Contacts.
         quality: Counts.
         rejected: Reason -> rows of the extract, from 0, that cannot be used or be placed in time.
+        deriving: Derived values that are being made meanwhile (`hashing.derive.derive` waits for them).
     """
 
     agency: str
@@ -101,6 +103,7 @@ class Subjects:
     contacts: Contacts
     quality: Quality
     rejected: Mapping[str, NDArray[np.int64]] = dataclass_field(default_factory=dict)
+    deriving: Deriving = dataclass_field(default_factory=Deriving, repr=False, compare=False)
 
 
 def guess_standards(extracts: Mapping[str, Extract]) -> dict[str, str]:
@@ -243,8 +246,15 @@ def collapse_stream(
     mapping = mapping or AgencyMapping()
     standards = {**(standards or {}), **mapping.standards}
     rules = identifier_rules(mapping, standards, match_fields)
-    records = RecordReader(rules, stream.expected).read(stream.batches)
-    people = people_of(records, mapping, today)
+    reader = RecordReader(rules, stream.expected)
+    team = reader.team()
+    try:
+        records = reader.read(stream.batches, team)
+        people = people_of(records, mapping, today)
+        deriving = Deriving.begin(team, people.fields, standards)
+    except BaseException:
+        team.close()
+        raise
     quality, rows = people.quality, records.rows
     has_ref, anything = _usable(people, stream.source)
     undated = "record_date" in records.contacts
@@ -260,7 +270,8 @@ def collapse_stream(
     del people, last
     contacts = under_subjects(contacts, grouped.of_record)
     give_back()
-    return _subjects(stream, standards, grouped, contacts, rejected, quality, rows)
+    subjects = _subjects(stream, standards, grouped, contacts, rejected, quality, rows)
+    return replace(subjects, deriving=deriving)
 
 
 def _subjects(

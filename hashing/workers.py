@@ -108,6 +108,10 @@ class Workers:
                 remedy="Close other programs and seal again; nothing was written.",
             ) from None
 
+    def finish(self) -> None:
+        """Let the workers end when the work is done, without waiting for that."""
+        self._pool.shutdown(wait=False)
+
     def close(self) -> None:
         """End the work, finished or not."""
         self._pool.shutdown(wait=True, cancel_futures=True)

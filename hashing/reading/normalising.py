@@ -11,11 +11,14 @@ from collections import deque
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future
 from dataclasses import dataclass, field
+from typing import Any, TypeVar
 
 import pyarrow as pa
 
 from hashing import normalise
 from hashing.workers import Workers, workers_for
+
+T = TypeVar("T")
 
 Normaliser = Callable[[pa.StringArray], normalise.Normalised]
 Others = Callable[[pa.StringArray], list[tuple[str, ...]]]
@@ -89,7 +92,24 @@ class Normalising:
             Workers.result(self._running.popleft())
         return lambda: Workers.result(future)
 
+    def beside(self, work: Callable[..., T], *arguments: Any) -> Callable[[], T] | None:
+        """Have other work done by the other processes, after what they do already; None where there are none.
+
+        Args:
+            work: A function of a module; the rules are its first argument.
+            arguments: The others.
+        """
+        if self._workers is None:
+            return None
+        future = self._workers.submit(work, *arguments)
+        return lambda: Workers.result(future)
+
+    def finish(self) -> None:
+        """End it when everything is done, without waiting for that."""
+        if self._workers is not None:
+            self._workers.finish()
+
     def close(self) -> None:
-        """End it, whether everything is normalised or not."""
+        """End it, whether everything is done or not."""
         if self._workers is not None:
             self._workers.close()

@@ -8,7 +8,6 @@ what the contact says: its date, its status and whom to ring.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from contextlib import closing
 from dataclasses import dataclass
 from functools import partial
 
@@ -99,7 +98,11 @@ class RecordReader:
         self._record: list[NDArray[np.int32]] = []
         self._contacts: dict[str, list[NDArray[np.signedinteger]]] = {}
 
-    def read(self, batches: Iterable[Mapping[str, pa.Array]]) -> Records:
+    def team(self) -> Normalising:
+        """Return who normalises; to be begun before any other thread is at work in Arrow."""
+        return Normalising(self._rules, self._rows)
+
+    def read(self, batches: Iterable[Mapping[str, pa.Array]], team: Normalising) -> Records:
         """Return the records of a stream of batches, each logical column -> text (strings or dictionary-coded).
 
         Every batch must have the same columns, `ref` among them.
@@ -107,17 +110,16 @@ class RecordReader:
         Raises:
             OutputError: A process that shared the work was ended from outside.
         """
-        with closing(Normalising(self._rules, self._rows)) as team:
-            for number, batch in enumerate(batches):
-                if not self._vocabularies:
-                    self._vocabularies = self._empty([*self._people(batch), *self._visits(batch)], team)
-                self._take(batch)
-                if number % _TIDIED == _TIDIED - 1:
-                    give_back()
-            self._index = HashIndex()
-            give_back()
-            for vocabulary in self._vocabularies.values():
-                vocabulary.finish()
+        for number, batch in enumerate(batches):
+            if not self._vocabularies:
+                self._vocabularies = self._empty([*self._people(batch), *self._visits(batch)], team)
+            self._take(batch)
+            if number % _TIDIED == _TIDIED - 1:
+                give_back()
+        self._index = HashIndex()
+        give_back()
+        for vocabulary in self._vocabularies.values():
+            vocabulary.finish()
         records = self._finished()
         give_back()
         return records

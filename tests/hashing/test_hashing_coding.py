@@ -48,6 +48,7 @@ def test_codes_are_numbered_anew_and_missing_ones_stay_missing(codes: list[int])
 def test_a_column_by_appearance_reads_the_same() -> None:
     """The rows keep their values; a value that no row has is left out."""
     column = Coded(codes=np.array([2, -1, 0, 2], dtype=np.int32), values=pa.array(["c", "unused", "a"]))
-    made = by_appearance(column)
+    made, places = by_appearance(column)
     assert made.codes.tolist() == [0, -1, 1, 0]
     assert made.values.to_pylist() == ["a", "c"]
+    assert places.tolist() == [2, 0]
