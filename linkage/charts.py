@@ -81,7 +81,7 @@ def pair_html(found: Explanation, settings: Mapping[str, Any]) -> str:
         f"{found.match_weight:+.2f} (log2 of the odds), match probability {found.match_probability:.4f}; links are "
         f"believed from {found.threshold} on."
     )
-    parts = [f"<p>{sentence}</p>"]
+    parts = [f"<p>{sentence}{'' if found.final is None else f' {escape(found.final)}'}</p>"]
     if found.review is not None:
         parts.append(f"<p>For a person to look at: {escape(REVIEW_WORDS[found.review])}.</p>")
     parts += [_steps_table(found), f"<p>{escape(READING_PAIR)}</p>", _figure(chart, _WATERFALL)]

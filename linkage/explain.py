@@ -62,6 +62,7 @@ class Explanation:
         pair_weight: The score of the pair by itself, log2 of the odds.
         match_weight: The score, after links were weighed against each other.
         match_probability: The same as a probability.
+        final_probability: That they are one person, when all links of the run are known (`linkage.ties`).
         found_by: Passes in which the two met.
         passes: Passes of the run.
         threshold: Probability from which on the run believes a link.
@@ -77,6 +78,7 @@ class Explanation:
     pair_weight: float
     match_weight: float
     match_probability: float
+    final_probability: float
     found_by: tuple[str, ...]
     passes: int
     threshold: float
@@ -93,6 +95,14 @@ class Explanation:
                 "one person" if strong else "one person, through other records: this link alone is too weak"
             )
         return "two people, though this link is strong enough: it was cut" if strong else "two people"
+
+    @property
+    def final(self) -> str | None:
+        """What other records make of the score, in a sentence; None where they leave it as it is."""
+        if likelihood(self.final_probability) == likelihood(self.match_probability):
+            return None
+        how = "Through other records" if self.joined else "As the link was cut"
+        return f"{how}, the probability that they are one person is {self.final_probability:.4f}."
 
 
 def parse_label(text: str) -> tuple[str, int]:
@@ -272,6 +282,7 @@ def explain_pair(folder: Path, record_a: str, record_b: str) -> Explanation:
         pair_weight=link["pair_weight"],
         match_weight=link["match_weight"],
         match_probability=link["match_probability"],
+        final_probability=link["final_probability"],
         found_by=tuple(
             entry["name"] for index, entry in enumerate(summary["blocking"]) if link["found_by"] >> index & 1
         ),
@@ -337,6 +348,8 @@ def explanation_text(found: Explanation) -> str:
         f"Match weight {found.match_weight:+.2f}, match probability {found.match_probability:.4f}; links are believed "
         f"from {found.threshold} on.",
     ]
+    if found.final is not None:
+        lines.append(found.final)
     if found.review is not None:
         lines.append(f"For a person to look at: {REVIEW_WORDS[found.review]}.")
     lines += ["", _head("weight", "so far")]

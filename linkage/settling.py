@@ -190,12 +190,12 @@ class _Settling:
         links = np.bincount(self._ends[0], weights=believed, minlength=self._agencies)
         return 2 * links / (self._sizes + 1)
 
-    def turn(self) -> tuple[Floats, float]:
-        """Count anew and weigh anew; return the weights and the largest change of a probability."""
-        covered = self.covered()
+    def turn(self) -> tuple[Settled, float]:
+        """Count anew and weigh anew; return the result and the largest change of a probability."""
+        shift, covered = self.shift(), self.covered()
         free = np.clip(self.repeated()[:, None] / np.maximum(covered, 1e-9), 0.0, 1.0)
         none = np.maximum(1 - np.minimum(covered, 1.0) * (1 - free), _LEAST_LEFT)
-        by_itself = self._weight + self.shift().ravel()[self._kind]
+        by_itself = self._weight + shift.ravel()[self._kind]
         odds, factor = np.exp2(by_itself), np.ones(self._count)
         for rivals in self._rivals:
             # That a record has a partner at all is one observation of both ends: each counts for half (the root).
@@ -204,19 +204,16 @@ class _Settling:
             )
         weight = by_itself + np.log2(factor)
         before, self.probability = self.probability, _probability(weight)
-        return weight, float(np.abs(self.probability - before).max(initial=0.0))
-
-    def done(self, weight: Floats) -> Settled:
-        """Return the result."""
-        shift = self.shift()
-        return Settled(
+        found = Settled(
             weight=weight,
             probability=self.probability,
+            # The shift that went into the weight, not the one that would follow from it.
             agencies=shift.ravel()[self._kind],
             shift=np.triu(shift) + np.triu(shift, 1).T,
             covered=self.covered(),
             repeated=self.repeated(),
         )
+        return found, float(np.abs(self.probability - before).max(initial=0.0))
 
 
 def _probability(weight: Floats) -> Floats:
@@ -234,11 +231,13 @@ def settle(left: Ints, right: Ints, weight: Floats, *, agency: Ints, agencies: i
         agency: Agency of each subject, as a number from 0.
         agencies: How many agencies there are.
     """
+    # Rivals are links of one side, so that all links between two agencies must have each on the same side.
+    turned = agency[left] > agency[right]
+    left, right = np.where(turned, right, left), np.where(turned, left, right)
     work = _Settling(left, right, weight, agency, agencies)
-    found = work.done(np.clip(weight, -_LIMIT, _LIMIT))
-    for _ in range(ROUNDS):
-        settled, moved = work.turn()
-        found = work.done(settled)
+    found, moved = work.turn()
+    for _ in range(ROUNDS - 1):
         if moved < _STEADY:
             break
+        found, moved = work.turn()
     return found

@@ -11,6 +11,7 @@ from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
 
+import pyarrow.parquet as pq
 import pytest
 
 from governance.evaluation_report import calibration_sentences, evaluation_text, group_name, reading
@@ -84,6 +85,21 @@ def test_a_run_folder_with_crosswalk_tables(
     assert found["links"]["false"] == figures["links"]["false"]
     assert found["groups"] == []
     assert "cannot be said" in found["reading"][0]
+
+
+def test_a_run_of_an_earlier_release_is_refused(
+    extracts: Path, rehearsed: tuple[dict[str, Any], Path], tmp_path: Path
+) -> None:
+    """A run whose links were never settled is refused in one sentence that says what to do."""
+    shutil.copytree(rehearsed[1], tmp_path / "out")
+    path = tmp_path / "out" / "unit" / "run" / "links.parquet"
+    columns = ["pair_weight", "agencies_weight", "final_probability"]
+    pq.write_table(pq.read_table(path).drop_columns(columns), path)
+    result = run("evaluate", tmp_path / "out", "--truth", extracts / "truth.csv")
+    assert result.exit_code == 2
+    assert "the run cannot be read, or is of another release." in result.stderr
+    assert "Link again, or copy the whole folder." in result.stderr
+    assert "Traceback" not in result.stderr
 
 
 def test_an_encrypted_crosswalk_asks_for_its_key(

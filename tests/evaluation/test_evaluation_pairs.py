@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from linkage.run import Links
+from linkage.ties import Ties
 from schemas.errors import ExtractError
 from synthetic.evaluation import Figures, Refs, evaluate, held_refs, match_truth, read_truth
 from synthetic.stages import Stages
@@ -22,12 +22,15 @@ Case = dict[str, Any]
 
 @st.composite
 def _cases(draw: st.DrawFn) -> Case:
-    """A small run: links between subjects, people found, and references of which some have no subject."""
+    """A small run: ties between subjects, some of them only implied, people, and references, some without subject."""
     subjects = draw(st.integers(1, 8))
     pairs = [(a, b) for a, b in combinations(range(subjects), 2) if draw(st.booleans())]
     return {
         "subjects": subjects,
-        "links": [(a, b, draw(st.sampled_from([0.05, 0.3, 0.5, 0.7, 0.95, 1.0]))) for a, b in pairs],
+        "links": [
+            (a, b, draw(st.sampled_from([0.05, 0.3, 0.5, 0.7, 0.95, 1.0])), draw(st.booleans()))
+            for a, b in pairs
+        ],
         "cluster_of": [draw(st.integers(0, 3)) for _ in range(subjects)],
         "refs": draw(st.lists(st.tuples(st.integers(-1, subjects - 1), st.integers(0, 4)), max_size=14)),
         "threshold": draw(st.sampled_from([0.3, 0.5, 0.6, 0.95])),
@@ -45,7 +48,8 @@ def _figures(predicted: set[tuple[int, int]], true: set[tuple[int, int]]) -> tup
 
 def _brute(case: Case) -> dict[str, Any]:
     refs = case["refs"]
-    probability = {(a, b): p for a, b, p in case["links"]}
+    probability = {(a, b): p for a, b, p, _ in case["links"]}
+    compared = {(a, b) for a, b, _, met in case["links"] if met}
     every = list(combinations(range(len(refs)), 2))
     true = {(i, j) for i, j in every if refs[i][1] == refs[j][1]}
 
@@ -63,12 +67,16 @@ def _brute(case: Case) -> dict[str, Any]:
         if min(refs[i][0], refs[j][0]) >= 0
         and case["cluster_of"][refs[i][0]] == case["cluster_of"][refs[j][0]]
     }
-    candidates = predicted(0.0)
+    candidates = set()
+    for i, j in every:
+        a, b = sorted((refs[i][0], refs[j][0]))
+        if a >= 0 and (a == b or (a, b) in compared):
+            candidates.add((i, j))
     false = 0
-    for a, b in probability:
+    for a, b in compared:
         met = [(p, q) for s, p in refs if s == a for t, q in refs if t == b]
         false += bool(met) and not any(p == q for p, q in met)
-    bounds = [2.0, *sorted({p for _, _, p in case["links"]}, reverse=True)]
+    bounds = [2.0, *sorted(set(probability.values()), reverse=True)]
     return {
         "agreement": _figures(predicted(case["threshold"]), true),
         "best": max((_figures(predicted(bound), true)[2] or 0.0) for bound in bounds),
@@ -81,13 +89,12 @@ def _brute(case: Case) -> dict[str, Any]:
 
 def _evaluate(case: Case) -> Any:
     links = case["links"]
-    probability = np.array([link[2] for link in links], dtype=np.float64)
     return evaluate(
-        Links(
+        Ties(
             left=np.array([link[0] for link in links], dtype=np.int64),
             right=np.array([link[1] for link in links], dtype=np.int64),
-            weight=probability,
-            probability=probability,
+            probability=np.array([link[2] for link in links], dtype=np.float64),
+            compared=np.array([link[3] for link in links], dtype=bool),
         ),
         np.array(case["cluster_of"], dtype=np.int64),
         Refs(
@@ -131,7 +138,7 @@ def test_unusable_references_count_as_missed() -> None:
     """A reference whose rows could not be used still has true pairs, which nothing can find."""
     case = {
         "subjects": 2,
-        "links": [(0, 1, 0.99)],
+        "links": [(0, 1, 0.99, True)],
         "cluster_of": [0, 0],
         "refs": [(0, 0), (1, 0), (-1, 0)],
         "threshold": 0.5,
@@ -139,6 +146,24 @@ def test_unusable_references_count_as_missed() -> None:
     found = _evaluate(case)
     assert _shown(found.agreement) == pytest.approx((1.0, 1 / 3, 0.5))
     assert found.blocking_recall == pytest.approx(1 / 3)
+
+
+def test_a_pair_through_others_is_predicted_and_no_candidate() -> None:
+    """A pair that is one person through others counts by its probability; in blocking it neither helps nor harms."""
+    case: Case = {
+        "subjects": 3,
+        "links": [(0, 1, 0.9, True), (1, 2, 0.9, True), (0, 2, 0.81, False)],
+        "cluster_of": [0, 0, 0],
+        "refs": [(0, 0), (1, 0), (2, 0)],
+        "threshold": 0.8,
+    }
+    right = _evaluate(case)
+    assert _shown(right.agreement) == (1.0, 1.0, 1.0)
+    assert right.blocking_recall == pytest.approx(2 / 3)
+    assert _evaluate({**case, "threshold": 0.85}).agreement.recall == pytest.approx(2 / 3)
+    wrong = _evaluate({**case, "refs": [(0, 0), (1, 1), (2, 2)]})
+    assert wrong.agreement.precision == 0.0
+    assert wrong.false_candidates == 2
 
 
 def test_references_collapsed_by_the_agency_are_a_predicted_pair() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from itertools import combinations
 from math import isclose
 
@@ -10,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from linkage.run import Links
+from linkage.ties import Ties
 from synthetic.evaluation import Refs, evaluate
 from synthetic.evaluation_groups import Grouping
 from synthetic.evaluation_measures import calibration, group_rows, measure, whole_people
@@ -26,12 +27,12 @@ from synthetic.evaluation_pairs import (
     wilson,
 )
 
-Case = tuple[Links, np.ndarray, Refs]
+Case = tuple[Ties, np.ndarray, Refs]
 
 
 @st.composite
 def _runs(draw: st.DrawFn) -> Case:
-    """A small run: scored links, clusters, and references of which some have no subject."""
+    """A small run: ties, some only implied, clusters, and references of which some have no subject."""
     subjects = draw(st.integers(1, 7))
     linked = [pair for pair in combinations(range(subjects), 2) if draw(st.booleans())]
     scores = [draw(st.sampled_from([0.02, 0.3, 0.5, 0.7, 0.97])) for _ in linked]
@@ -39,15 +40,15 @@ def _runs(draw: st.DrawFn) -> Case:
         st.lists(st.tuples(st.integers(-1, subjects - 1), st.integers(0, 4)), min_size=1, max_size=14)
     )
     people = {person: number for number, person in enumerate(dict.fromkeys(person for _, person in refs))}
-    links = Links(
+    ties = Ties(
         left=np.array([a for a, _ in linked], dtype=np.int64),
         right=np.array([b for _, b in linked], dtype=np.int64),
-        weight=np.array(scores, dtype=np.float64),
         probability=np.array(scores, dtype=np.float64),
+        compared=np.array([draw(st.booleans()) for _ in linked], dtype=bool),
     )
     cluster = np.array([draw(st.integers(0, 3)) for _ in range(subjects)], dtype=np.int64)
     return (
-        links,
+        ties,
         cluster,
         Refs(
             subject=np.array([subject for subject, _ in refs], dtype=np.int64),
@@ -69,9 +70,9 @@ def test_together_finds_every_pair_once(group: list[int]) -> None:
 @given(_runs())
 def test_pairs_agree_with_the_evaluation_of_a_rehearsal(case: Case) -> None:
     """Counted pair by pair, links, best, people and blocking are what the rehearsal reports."""
-    links, cluster, refs = case
-    known = evaluate(links, cluster, refs, subjects=len(cluster), threshold=0.5)
-    pairs = pairs_of(links, refs, subjects=len(cluster))
+    ties, cluster, refs = case
+    known = evaluate(ties, cluster, refs, subjects=len(cluster), threshold=0.5)
+    pairs = pairs_of(ties, refs, subjects=len(cluster))
     at = counts(pairs, refs.person, 0.5)
     assert (at.precision.value, at.recall.value) == pytest.approx(
         (known.agreement.precision, known.agreement.recall)
@@ -82,7 +83,18 @@ def test_pairs_agree_with_the_evaluation_of_a_rehearsal(case: Case) -> None:
     assert (people.precision.value, people.recall.value) == pytest.approx(
         (known.clusters.precision, known.clusters.recall)
     )
-    met = int((pairs.true & (pairs.score > NEVER)).sum())
+    assert not (pairs.compared & pairs.implied).any()
+    met = int((pairs.true & (pairs.score > NEVER) & ~pairs.implied).sum())
+    figures = measure(
+        ties,
+        cluster,
+        refs,
+        agency=np.zeros(len(refs.person), dtype=np.int64),
+        agencies=["a"],
+        groupings=[],
+        threshold=0.5,
+    )
+    assert figures["blocking"]["recall"]["value"] == pytest.approx(known.blocking_recall)
     assert known.blocking_recall is None or met / max(int(pairs.true.sum()), 1) == pytest.approx(
         known.blocking_recall
     )
@@ -133,13 +145,39 @@ def test_pairs_of_one_person_widen_the_interval() -> None:
     assert heaped.low < spread.low
 
 
-def _pairs(rows: list[tuple[int, int, float, bool]]) -> Pairs:
+@given(_runs())
+def test_pairs_equal_a_loop_over_all_pairs(case: Case) -> None:
+    """Every pair of references has the score of its two subjects, and is told as compared, implied, or neither."""
+    ties, cluster, refs = case
+    pairs = pairs_of(ties, refs, subjects=len(cluster))
+    parts = [part.tolist() for part in (ties.left, ties.right, ties.probability, ties.compared)]
+    known = {frozenset(tied[:2]): tied[2:] for tied in zip(*parts, strict=True)}
+    expected = {}
+    for i, j in combinations(range(len(refs.person)), 2):
+        a, b, true = int(refs.subject[i]), int(refs.subject[j]), bool(refs.person[i] == refs.person[j])
+        if a == b >= 0:
+            expected[i, j] = (1.0, true, False, False)
+        elif min(a, b) >= 0 and frozenset((a, b)) in known:
+            score, compared = known[frozenset((a, b))]
+            expected[i, j] = (score, true, compared, not compared)
+        elif true:
+            expected[i, j] = (NEVER, true, False, False)
+    columns = (pairs.score, pairs.true, pairs.compared, pairs.implied)
+    found = list(zip(pairs.left.tolist(), pairs.right.tolist(), strict=True))
+    rows = zip(*(part.tolist() for part in columns), strict=True)
+    assert dict(zip(found, rows, strict=True)) == expected
+    assert len(found) == len(expected)
+
+
+def _pairs(rows: list[tuple[int, int, float, bool]], implied: Collection[int] = ()) -> Pairs:
+    through = np.isin(np.arange(len(rows)), list(implied))
     return Pairs(
         left=np.array([row[0] for row in rows], dtype=np.int64),
         right=np.array([row[1] for row in rows], dtype=np.int64),
         score=np.array([row[2] for row in rows], dtype=np.float64),
         true=np.array([row[3] for row in rows], dtype=bool),
-        compared=np.array([row[2] >= 0 for row in rows], dtype=bool),
+        compared=np.array([row[2] >= 0 for row in rows], dtype=bool) & ~through,
+        implied=through,
     )
 
 
@@ -187,9 +225,10 @@ def test_calibration_of_honest_scores() -> None:
 
 
 def test_calibration_leaves_out_what_was_never_scored() -> None:
-    """A true pair that was never compared has no score, so it is no matter of calibration."""
-    person = np.array([0, 0, 1, 1], dtype=np.int64)
-    found = calibration(_pairs([(0, 1, NEVER, True), (2, 3, 1.0, True)]), person)
+    """A pair that was never compared has no score of its own, so it is no matter of calibration."""
+    person = np.array([0, 0, 1, 1, 2, 2], dtype=np.int64)
+    rows = [(0, 1, NEVER, True), (2, 3, 1.0, True), (4, 5, 0.9, True)]
+    found = calibration(_pairs(rows, implied=[2]), person)
     assert (found["pairs"], found["right"]) == (1, 1)
     assert found["bins"][-1]["to"] == 1.0
 
@@ -197,9 +236,9 @@ def test_calibration_leaves_out_what_was_never_scored() -> None:
 @given(_runs())
 def test_figures_add_up(case: Case) -> None:
     """Pairs by agencies add up to all pairs, and recall never rises with the threshold."""
-    links, cluster, refs = case
+    ties, cluster, refs = case
     agency = np.arange(len(refs.person)) % 2
-    found = measure(links, cluster, refs, agency=agency, agencies=["a", "b"], groupings=[], threshold=0.5)
+    found = measure(ties, cluster, refs, agency=agency, agencies=["a", "b"], groupings=[], threshold=0.5)
     for name in ("true_pairs", "found", "false"):
         assert sum(row["links"][name] for row in found["agencies"]) == found["links"][name]
     kept = [row["found"] for row in found["thresholds"]]

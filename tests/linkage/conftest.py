@@ -10,7 +10,7 @@ from linkage_world import Unit, World, make_world
 from linkage.candidates import find_candidates
 from linkage.database import connect
 from linkage.intake import counted, latest_contact, take_in
-from linkage.people import cluster_links, keep_apart
+from linkage.people import cluster_links, keep_apart, settle_links
 from linkage.results import read_links
 from linkage.scoring import score_candidates
 from linkage.window import find_multi_agency
@@ -31,6 +31,7 @@ def unit(world: World) -> Iterator[Unit]:
         found = find_candidates(con, world.agreement.passes)
         trained = score_candidates(con, world.agreement.passes, counted(senders), subjects=subjects)
         keep_apart(con)
+        settle_links(con, [sender.subjects for sender in senders])
         links = read_links(con)
         clusters = cluster_links(con, links, world.agreement, subjects)
         last = latest_contact(con)

@@ -187,11 +187,7 @@ def _plain_repair(
 ) -> set[frozenset[int]]:
     """Kruskal with cannot-link pairs over the whole graph, one link after the other."""
     cannot = _cannot_link(links, against)
-    believed = [
-        link
-        for link, relative in zip(links, against["relatives"], strict=True)
-        if _probability(link) >= (OVERRULED if relative else THRESHOLD)
-    ]
+    believed = [link for link in links if _probability(link) >= THRESHOLD]
     group = {node: frozenset([node]) for node in range(subjects)}
     for left, right, _ in sorted(believed, key=lambda link: (-link[2], link[0], link[1])):
         joined = group[left] | group[right]
@@ -256,7 +252,7 @@ def test_a_chain_over_two_numbers_is_cut_at_its_weaker_link() -> None:
     against = {"differ": [False] * 2, "relatives": [False] * 2, "numbers": [(0, 1), (2, 2)], "apart": []}
     found = _run(3, links, 50, _evidence(against))
     assert _partition(found) == {frozenset({0, 1}), frozenset({2})}
-    assert found.cut_by == {"do_not_link": 0, "nhs_number": 1, "relatives": 0, "size": 0}
+    assert found.cut_by == {"do_not_link": 0, "nhs_number": 1, "size": 0}
 
 
 @pytest.mark.parametrize(("weight", "joined"), [(4.2, False), (4.3, True)])
@@ -268,14 +264,15 @@ def test_sure_links_overrule_different_numbers(weight: float, joined: bool) -> N
     assert _run(2, [(0, 1, weight)], 50, _evidence(apart)).count == 2  # but never a do-not-link pair
 
 
-def test_twins_join_nobody_on_their_own() -> None:
-    """A link of relatives joins nobody, unless other links hold its ends together anyway."""
+def test_a_believed_link_of_twins_joins_them() -> None:
+    """What twins look like cuts nothing: from the threshold up the two are one person, below it they are not."""
     against = {**NOTHING, "differ": [False], "relatives": [True]}
-    alone = _run(2, [(0, 1, 3.5)], 50, _evidence(against))
-    assert (alone.count, alone.cut_by["relatives"]) == (2, 1)
-    triangle = [(0, 1, 3.5), (0, 2, 9.0), (1, 2, 9.0)]
-    against = {**NOTHING, "differ": [False] * 3, "relatives": [True, False, False]}
-    assert (_run(3, triangle, 50, _evidence(against)).count, _run(3, triangle, 50).count) == (1, 1)
+    joined = _run(2, [(0, 1, 3.2)], 50, _evidence(against))
+    assert (joined.count, joined.cut) == (1, 0)
+    assert _run(2, [(0, 1, 3.1)], 50, _evidence(against)).count == 2
+    differing = {**against, "differ": [True]}
+    cut = _run(2, [(0, 1, 3.2)], 50, _evidence(differing))
+    assert (cut.count, cut.cut_by) == (2, {"do_not_link": 0, "nhs_number": 1, "size": 0})
 
 
 def _pattern(**levels: str | None) -> int:
@@ -335,20 +332,17 @@ def test_metrics_equal_plain_ones(graph: tuple[int, list[Link]]) -> None:
     assert metrics.bridged == bridged
 
 
-def test_review_lists_what_people_should_look_at() -> None:
-    """The band, what was cut and what was overruled, by the run's labels; never a pair that must stay apart."""
-    links = [(0, 1, 0.0), (2, 3, 3.5), (4, 5, 9.0), (6, 7, 9.0), (8, 9, 9.0), (0, 9, -5.0)]
-    against = {
-        "differ": [False, True, True, False, False, True],
-        "relatives": [False] * 6,
-        "numbers": [],
-        "apart": [(6, 7)],
-    }
-    found = _run(10, links, 50, _evidence(against))
+Row = tuple[str, str, str, bool]
+
+
+def _reviewed(links: list[Link], against: dict[str, Any], largest: int = 50) -> tuple[list[Row], Clusters]:
+    """Return the rows of the review file, and the people."""
+    subjects = 1 + max(max(link[:2]) for link in links)
+    found = _run(subjects, links, largest, _evidence(against))
     weight = np.array([link[2] for link in links])
     arrays = [np.array([link[n] for link in links], dtype=np.int64) for n in (0, 1)]
     table = review_table(
-        np.array([f"police:{n}" for n in range(10)], dtype=object),
+        np.array([f"police:{n}" for n in range(subjects)], dtype=object),
         arrays[0],
         arrays[1],
         weight,
@@ -358,11 +352,48 @@ def test_review_lists_what_people_should_look_at() -> None:
         review_from=REVIEW,
     )
     assert table.schema.equals(REVIEW_SCHEMA)
-    assert [
-        (row["record_a"], row["record_b"], row["reason"], row["joined"]) for row in table.to_pylist()
-    ] == [
+    rows = table.to_pylist()
+    return [(row["record_a"], row["record_b"], row["reason"], row["joined"]) for row in rows], found
+
+
+def test_review_lists_what_people_should_look_at() -> None:
+    """The band, what was cut and what was overruled, by the run's labels; never a pair that must stay apart."""
+    links = [(0, 1, 0.0), (2, 3, 3.5), (4, 5, 9.0), (6, 7, 9.0), (8, 9, 9.0), (0, 9, -5.0)]
+    against = {
+        "differ": [False, True, True, False, False, True],
+        "relatives": [False] * 6,
+        "numbers": [],
+        "apart": [(6, 7)],
+    }
+    rows, found = _reviewed(links, against)
+    assert rows == [
         ("police:0", "police:1", "band", False),
         ("police:4", "police:5", "nhs_number", True),
         ("police:2", "police:3", "nhs_number", False),
     ]
     assert found.cut_by["do_not_link"] == 1
+
+
+def test_review_lists_twins_that_are_believed() -> None:
+    """Twins stand in the review file from the threshold up, joined, unless the band or numbers are the reason."""
+    links = [(0, 1, 3.2), (2, 3, 12.0), (4, 5, 1.0), (6, 7, 3.2), (8, 9, 12.0), (10, 11, -5.0), (12, 13, 9.0)]
+    against = {
+        "differ": [False, False, False, True, True, False, False],
+        "relatives": [True] * 6 + [False],
+        "numbers": [],
+        "apart": [],
+    }
+    assert _reviewed(links, against)[0] == [
+        ("police:4", "police:5", "band", False),
+        ("police:8", "police:9", "nhs_number", True),
+        ("police:6", "police:7", "nhs_number", False),
+        ("police:2", "police:3", "relatives", True),
+        ("police:0", "police:1", "relatives", True),
+    ]
+
+
+def test_review_lists_links_that_made_a_person_too_large() -> None:
+    """A link that was cut by size is listed as cut, also where it looks like twins."""
+    against = {**NOTHING, "differ": [False] * 3, "relatives": [False, True, False]}
+    rows, _ = _reviewed([(0, 1, 9.0), (1, 2, 5.0), (2, 3, 9.0)], against, largest=2)
+    assert rows == [("police:1", "police:2", "size", False)]

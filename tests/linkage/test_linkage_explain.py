@@ -47,9 +47,15 @@ def folder(world: World, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def pairs(folder: Path) -> list[dict[str, Any]]:
-    """All scored pairs of the run."""
+def ties(folder: Path) -> list[dict[str, Any]]:
+    """All pairs on which the run has an opinion."""
     return list(pq.read_table(folder / "links.parquet").to_pylist())
+
+
+@pytest.fixture(scope="module")
+def pairs(ties: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Those of them that were compared."""
+    return [row for row in ties if row["pattern"] is not None]
 
 
 def _labels(row: dict[str, Any]) -> tuple[str, str]:
@@ -57,16 +63,36 @@ def _labels(row: dict[str, Any]) -> tuple[str, str]:
 
 
 def test_steps_add_up_to_the_score(folder: Path, pairs: list[dict[str, Any]]) -> None:
-    """Prior, levels and family correction add up to the weight that Splink gave the pair, to 6 decimals."""
+    """Prior, levels and family correction add up to the weight that Splink gave; with the last two, to the score."""
     by_pattern = {row["pattern"]: row for row in pairs}
     assert len(by_pattern) > 60
     for row in list(by_pattern.values())[::7]:
         found = explain_pair(folder, *_labels(row))
-        assert found.steps[-1].total == pytest.approx(row["match_weight"], abs=2e-6)
-        assert found.match_probability == pytest.approx(1 / (1 + 2 ** -found.steps[-1].total), abs=1e-6)
+        *own, agencies, others = found.steps
+        assert [step.name for step in own] == ["prior", *(c.name for c in COMPARISONS), "family"]
+        assert (agencies.name, others.name) == ("agencies", "others")
+        assert own[-1].total == pytest.approx(row["pair_weight"], abs=2e-6) == found.pair_weight
+        assert agencies.weight == row["agencies_weight"]
+        assert others.total == pytest.approx(row["match_weight"], abs=1e-9) == found.match_weight
+        assert found.match_probability == pytest.approx(1 / (1 + 2**-others.total), abs=1e-6)
+        assert found.final_probability == row["final_probability"]
         for before, after in zip(found.steps, found.steps[1:], strict=False):
             assert after.total == pytest.approx(before.total + after.weight)
-        assert [step.name for step in found.steps] == ["prior", *(c.name for c in COMPARISONS), "family"]
+
+
+def test_other_records_are_a_step_of_their_own(folder: Path, pairs: list[dict[str, Any]]) -> None:
+    """Within an agency, where a record has no rivals, `others` adds nothing; between agencies it adds or takes."""
+    inside = [row for row in pairs if row["agency_l"] == row["agency_r"]]
+    across = [row for row in pairs if row["agency_l"] != row["agency_r"]]
+    for row in inside[:5]:
+        assert explain_pair(folder, *_labels(row)).steps[-1].weight == pytest.approx(0, abs=5e-6)
+    moved = [row["match_weight"] - row["pair_weight"] - row["agencies_weight"] for row in across]
+    for row in (across[moved.index(min(moved))], across[moved.index(max(moved))]):
+        found = explain_pair(folder, *_labels(row))
+        given = row["match_weight"] - row["pair_weight"] - row["agencies_weight"]
+        assert abs(given) > 1
+        assert found.steps[-1].weight == pytest.approx(given, abs=5e-6)
+        assert f"{found.steps[-1].weight:+.2f}" in explanation_text(found)
 
 
 def test_either_order_of_the_pair(folder: Path, pairs: list[dict[str, Any]]) -> None:
@@ -106,6 +132,54 @@ def test_the_verdict_says_whether_the_link_is_why(
     assert made.verdict in explanation_text(made)
 
 
+def test_one_person_through_others_alone(folder: Path, ties: list[dict[str, Any]]) -> None:
+    """Of a pair that was never compared and is one person, the final probability is told, and that others are why."""
+    implied = [row for row in ties if row["pattern"] is None]
+    assert implied
+    for row in implied:
+        for pair in (_labels(row), _labels(row)[::-1]):
+            with pytest.raises(InputError, match="met in no pass") as told:
+                explain_pair(folder, *pair)
+            assert "one person through other records, with probability" in str(told.value)
+            assert f"{row['final_probability']:.4f}" in str(told.value)
+
+
+@pytest.mark.parametrize(
+    ("joined", "match", "final", "words"),
+    [
+        (True, 0.2, 0.9312, "Through other records, the probability that they are one person is 0.9312."),
+        (False, 0.8, 0.08, "As the link was cut, the probability that they are one person is 0.0800."),
+        (True, 0.9312, 0.9312, None),
+        (False, 0.08, 0.08, None),
+    ],
+)
+def test_what_other_records_make_of_a_score(
+    folder: Path, pairs: list[dict[str, Any]], joined: bool, match: float, final: float, words: str | None
+) -> None:
+    """Where other records lift a pair, or cut it, text and page say with which probability it ends; else nothing."""
+    found = explain_pair(folder, *_labels(pairs[0]))
+    made = replace(found, joined=joined, match_probability=match, final_probability=final)
+    assert made.final == words
+    for shown in (explanation_text(made), pair_html(made, model_of(folder)[1]["splink"])):
+        assert (words in shown) if words else ("the probability that they are" not in shown)
+
+
+def test_a_run_of_an_earlier_release_is_refused(
+    folder: Path, pairs: list[dict[str, Any]], tmp_path: Path
+) -> None:
+    """A run folder whose links were never settled is refused by `explain` in one sentence that says what to do."""
+    for path in folder.glob("*.*"):
+        (tmp_path / path.name).write_bytes(path.read_bytes())
+    earlier = pq.read_table(folder / "links.parquet")
+    earlier = earlier.drop_columns(["pair_weight", "agencies_weight", "final_probability"])
+    pq.write_table(earlier, tmp_path / "links.parquet")
+    told = CliRunner().invoke(main, ["explain", str(tmp_path), "--pair", *_labels(pairs[0])])
+    assert told.exit_code == 2
+    assert "links.parquet cannot be read, or is of another release." in told.stderr
+    assert "Explain a run with the release that made it." in told.stderr
+    assert "Traceback" not in told.stderr
+
+
 def test_an_analyst_can_read_it_without_a_manual(folder: Path, pairs: list[dict[str, Any]]) -> None:
     """Words are whole, figures say what they are, and the bound that decides stands beside the score."""
     for row in pairs[:40]:
@@ -137,9 +211,9 @@ def test_what_is_no_label(text: str) -> None:
         parse_label(text)
 
 
-def test_pairs_that_cannot_be_explained(folder: Path, pairs: list[dict[str, Any]], tmp_path: Path) -> None:
+def test_pairs_that_cannot_be_explained(folder: Path, ties: list[dict[str, Any]], tmp_path: Path) -> None:
     """A record that does not exist, the same record twice, a pair that never met, and no run at all."""
-    met = {frozenset(_labels(row)) for row in pairs}
+    met = {frozenset(_labels(row)) for row in ties}
     a = f"{AGENCIES[0]}:0"
     stranger = next(
         f"{AGENCIES[1]}:{n}" for n in range(50) if frozenset((a, f"{AGENCIES[1]}:{n}")) not in met
@@ -201,8 +275,17 @@ def test_the_waterfall_shows_the_levels_of_the_pair(folder: Path, pairs: list[di
     found = explain_pair(folder, *_labels(row))
     page = pair_html(found, document["splink"])
     bars = [float(text) for text in re.findall(r'"log2_bayes_factor": (-?[0-9.]+(?:e-?[0-9]+)?)', page)]
-    for step in found.steps:
+    for step in found.steps[:-2]:
         assert any(math.isclose(step.weight, bar, abs_tol=1e-6) for bar in bars), step.name
+    # Splink knows of one pair only: its last bar is the pair by itself, and the caption says so.
+    assert not math.isclose(found.pair_weight, found.match_weight, abs_tol=1e-3)
+    assert [
+        math.isclose(each, bars[-1], abs_tol=1e-6) for each in (found.pair_weight, found.match_weight)
+    ] == [
+        True,
+        False,
+    ]
+    assert "before the other links are weighed" in _without_scripts(page)
 
 
 def test_patterns_decode_to_levels(pairs: list[dict[str, Any]]) -> None:

@@ -7,13 +7,21 @@ from collections import Counter
 from dataclasses import replace
 from pathlib import Path
 
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
 from click.testing import CliRunner
-from linkage_world import AS_OF, NOW, World
+from linkage_world import AS_OF, NOW, PASSES, World
 
 from cli import main
-from linkage.privacy_audit import PassAudit, audit_dict, audit_html, audit_run, audit_text
+from linkage.privacy_audit import (
+    PassAudit,
+    audit_dict,
+    audit_html,
+    audit_run,
+    audit_text,
+    strangers_by_pass,
+)
 from linkage.privacy_controls import Control, run_controls
 from linkage.run import link
 from schemas.errors import InputError
@@ -68,6 +76,21 @@ def test_planned_beside_found(folder: Path, controls: tuple[Control, ...]) -> No
     assert audit.d_found == pytest.approx(2 * sum(each.found for each in audit.passes))
     assert (audit.records, audit.people) == (len(person), summary["clusters"]["count"])
     assert audit.expected_people == summary["privacy"]["expected_reidentification"]
+
+
+def test_pairs_that_never_met_are_no_strangers(folder: Path, tmp_path: Path) -> None:
+    """A pair that is one person through others met in no pass, so λ and d are as if it did not stand there."""
+    links = pq.read_table(folder / "links.parquet")
+    implied = links.filter(pc.is_null(links["pattern"]))
+    assert implied.num_rows > 0
+    (tmp_path / "people.parquet").write_bytes((folder / "people.parquet").read_bytes())
+    pq.write_table(links.filter(pc.is_valid(links["pattern"])), tmp_path / "links.parquet")
+    passes = len(PASSES)
+    counted = strangers_by_pass(folder, passes)
+    assert counted == strangers_by_pass(tmp_path, passes)
+    assert sum(counted) > 0
+    pq.write_table(implied, tmp_path / "links.parquet")
+    assert strangers_by_pass(tmp_path, passes) == [0] * passes
 
 
 def test_what_is_over_the_limits_is_said(folder: Path, controls: tuple[Control, ...]) -> None:

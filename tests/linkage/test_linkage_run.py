@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+from collections import defaultdict
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import date, timedelta
+from itertools import combinations
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +19,7 @@ from linkage_oracle import first_day
 from linkage_world import AGENCIES, AS_OF, NOW, World
 
 from governance.agreement import Budget
+from governance.lifecycle.rewriting import Subjects, rewrite_parquet
 from linkage.comparing import PATTERN_BITS
 from linkage.database import connect
 from linkage.privacy_budget import planned_lambda, require_budget
@@ -166,6 +169,9 @@ def test_run_holds_no_token(run: _Run, world: World) -> None:
         "match_probability",
         "found_by",
         "pattern",
+        "pair_weight",
+        "agencies_weight",
+        "final_probability",
     ]
     assert pq.read_schema(run.folder / "people.parquet").names == ["agency", "subject", "person"]
     shown = b"".join(_readable(run.folder).values())
@@ -178,7 +184,10 @@ def test_run_holds_no_token(run: _Run, world: World) -> None:
             assert sealed.hex().encode() not in shown
     rows = pq.read_table(run.folder / "links.parquet").to_pylist()
     # Of a pattern nothing but the levels of the comparisons can be read: 4 bits each.
-    assert all(row.pop("pattern") < 2 ** (PATTERN_BITS * (len(COMPARISONS) + 1)) for row in rows)
+    patterns = [row.pop("pattern") for row in rows]
+    assert all(
+        pattern is None or pattern < 2 ** (PATTERN_BITS * (len(COMPARISONS) + 1)) for pattern in patterns
+    )
     numbers = {value for row in rows for value in row.values()}
     largest = max(sender.subjects for sender in run.result.senders)
     assert max(n for n in numbers if isinstance(n, int)) < max(largest, 2 ** len(world.agreement.passes))
@@ -190,19 +199,109 @@ def test_files_agree_with_the_result(run: _Run, world: World) -> None:
     people = pq.read_table(run.folder / "people.parquet").to_pylist()
     found = {row["subject"] + first[row["agency"]]: row["person"] for row in people}
     assert found == dict(enumerate(run.result.clusters.person.tolist()))
-    links = {
-        (row["subject_l"] + first[row["agency_l"]], row["subject_r"] + first[row["agency_r"]]): row[
-            "match_weight"
-        ]
-        for row in pq.read_table(run.folder / "links.parquet").to_pylist()
-    }
-    kept = run.result.links
-    assert links == dict(
-        zip(zip(kept.left.tolist(), kept.right.tolist(), strict=True), kept.weight.tolist(), strict=True)
-    )
+    rows = pq.read_table(run.folder / "links.parquet").to_pylist()
+    ends = [tuple(row[f"subject_{side}"] + first[row[f"agency_{side}"]] for side in "lr") for row in rows]
+    kept, ties = run.result.links, run.result.ties
+    compared = [row for row in rows if row["pattern"] is not None]
+    assert rows[: len(kept.left)] == compared
+    assert ends[: len(kept.left)] == list(zip(kept.left.tolist(), kept.right.tolist(), strict=True))
+    assert [row["match_weight"] for row in compared] == kept.weight.tolist()
+    assert [row["match_probability"] for row in compared] == kept.probability.tolist()
+    assert ends == list(zip(ties.left.tolist(), ties.right.tolist(), strict=True))
+    assert [row["final_probability"] for row in rows] == ties.probability.tolist()
     summary = json.loads((run.folder / "run.json").read_text())
     assert summary == json.loads(json.dumps(summary_of(run.result, world.agreement)))
     assert summary["privacy"]["d"] == pytest.approx(2 * sum(summary["privacy"]["lambda"].values()))
+
+
+def test_pairs_that_were_not_compared_have_no_score(run: _Run) -> None:
+    """A pair that is one person through others has a final probability, and neither weight, pattern nor pass."""
+    people = {
+        (row["agency"], row["subject"]): row["person"]
+        for row in pq.read_table(run.folder / "people.parquet").to_pylist()
+    }
+    rows = pq.read_table(run.folder / "links.parquet").to_pylist()
+    implied = [row for row in rows if row["pattern"] is None]
+    assert implied
+    scores = ("match_weight", "match_probability", "pair_weight", "agencies_weight")
+    for row in rows:
+        missing = [row[name] is None for name in scores]
+        assert missing == [row["pattern"] is None] * len(scores)
+        assert (row["found_by"] == 0) == (row["pattern"] is None)
+        assert 0 <= row["final_probability"] <= 1
+        if row["pattern"] is None:
+            ends = [people[row[f"agency_{side}"], row[f"subject_{side}"]] for side in "lr"]
+            assert ends[0] == ends[1]
+    assert json.loads((run.folder / "run.json").read_text())["settling"]["implied"] == len(implied)
+
+
+def test_the_summary_says_what_agencies_share(run: _Run) -> None:
+    """Each pair of agencies and each agency is told once, with the shift that its links got; partners as directed."""
+    summary = json.loads((run.folder / "run.json").read_text())
+    settling, settled = summary["settling"], run.result.settled
+    names = [sender.agency for sender in run.result.senders]
+    assert sorted(names) == sorted(AGENCIES)
+    assert [each["agencies"] for each in settling["shared"]] == [
+        list(pair) for pair in combinations(names, 2)
+    ]
+    assert list(settling["repeated"]) == names
+    rows = pq.read_table(run.folder / "links.parquet").to_pylist()
+    shift = {tuple(each["agencies"]): each["shift"] for each in settling["shared"]}
+    shift |= {(name, name): each["shift"] for name, each in settling["repeated"].items()}
+    for row in rows:
+        if row["pattern"] is not None:
+            assert row["agencies_weight"] == pytest.approx(shift[row["agency_l"], row["agency_r"]], abs=6e-4)
+    expected: defaultdict[tuple[str, str], float] = defaultdict(float)
+    for row in rows:
+        expected[row["agency_l"], row["agency_r"]] += row["match_probability"] or 0.0
+    for each in settling["shared"]:
+        sizes = [summary["senders"][name]["subjects"] for name in each["agencies"]]
+        # Of a record of the first agency, partners in the second; then the other way round.
+        partners = [expected[tuple(each["agencies"])] / (size + 1) for size in sizes]
+        assert each["partners"] == pytest.approx(partners, abs=1e-3)
+    assert settling["repeated"][names[0]]["records"] == pytest.approx(settled.repeated[0], abs=1e-4)
+
+
+def test_unsettled_links_stand_beside_settled_ones(run: _Run) -> None:
+    """Where no other record fits either of two, the weight of the pair by itself is changed by its agencies alone."""
+    rows = [row for row in pq.read_table(run.folder / "links.parquet").to_pylist() if row["found_by"]]
+    inside = [row for row in rows if row["agency_l"] == row["agency_r"]]
+    assert inside
+    for row in inside:  # links within an agency have no rivals
+        assert row["match_weight"] == pytest.approx(row["pair_weight"] + row["agencies_weight"], abs=3e-6)
+    assert any(abs(row["match_weight"] - row["pair_weight"] - row["agencies_weight"]) > 1 for row in rows)
+
+
+def test_erasing_takes_out_pairs_that_were_not_compared(run: _Run, tmp_path: Path) -> None:
+    """Every row about a subject goes, with a score or without; the others stay as they were, empty cells too."""
+    path = tmp_path / "links.parquet"
+    path.write_bytes((run.folder / "links.parquet").read_bytes())
+    before = pq.read_table(path)
+    implied = next(row for row in before.to_pylist() if row["pattern"] is None)
+    agency, number = implied["agency_l"], implied["subject_l"]
+    left = [
+        row
+        for row in before.to_pylist()
+        if (agency, number) not in {(row[f"agency_{side}"], row[f"subject_{side}"]) for side in "lr"}
+    ]
+    gone = Subjects(numbers={agency: frozenset([number])})
+    told = rewrite_parquet(path, gone, act=False)
+    assert told == rewrite_parquet(path, gone, act=True)
+    assert told.removed == before.num_rows - len(left) >= 2
+    after = pq.read_table(path)
+    assert after.schema.equals(before.schema)
+    assert after.to_pylist() == left
+    # Somebody else's erasure leaves the pair, with its empty cells.
+    path.write_bytes((run.folder / "links.parquet").read_bytes())
+    other = next(
+        row["subject_l"]
+        for row in before.to_pylist()
+        if (row["agency_l"], row["subject_l"])
+        not in {(implied[f"agency_{s}"], implied[f"subject_{s}"]) for s in "lr"}
+        and row["agency_l"] == agency
+    )
+    rewrite_parquet(path, Subjects(numbers={agency: frozenset([other])}), act=True)
+    assert implied in pq.read_table(path).to_pylist()
 
 
 def test_window_ends_where_it_is_told_to(run: _Run) -> None:

@@ -82,7 +82,7 @@ def test_patterns_equal_splinks_own_comparison(unit: Any, world: Any, compared: 
 
 
 def test_links_equal_a_full_splink_predict(unit: Any, world: Any) -> None:
-    """Scoring one pair a pattern gives every link the weight that scoring every pair gives it, to 6 decimals."""
+    """Scoring one pair a pattern gives every link by itself the weight that scoring every pair gives, to 6 decimals."""
     con = unit.con
     score(con, unit.trained.parameters, world.agreement.passes, candidates="candidates", output="scored_all")
     rows = con.execute(
@@ -102,7 +102,7 @@ def test_links_equal_a_full_splink_predict(unit: Any, world: Any) -> None:
     links = {
         (left, right): (weight, found_by)
         for left, right, weight, found_by in con.execute(
-            "SELECT subject_l, subject_r, match_weight, found_by FROM links"
+            "SELECT subject_l, subject_r, pair_weight, found_by FROM links"
         ).fetchall()
     }
     assert links.keys() == best.keys()
