@@ -326,3 +326,11 @@ def test_agencies_that_share_nobody_are_told_apart_from_those_that_share_all() -
     assert found.weight[-2] > 1.0 > found.weight[-1]
     assert found.covered[1, 0] == pytest.approx(40 / 61, abs=0.03)
     assert found.covered[2, 0] < 0.02
+
+
+def test_the_example_of_the_guide() -> None:
+    """The three left-over records of docs/guides/linkage-unit.md have the weights that the guide prints."""
+    found = _settle(_two_files(97, [(0, -1, 4.0), (0, -2, 2.0), (1, -2, 1.0)]))
+    assert [round(weight, 1) for weight in found.weight[-3:].tolist()] == [4.8, -4.0, 1.8]
+    assert [round(share, 2) for share in found.probability[-3:].tolist()] == [0.97, 0.06, 0.78]
+    assert [round(_probability(weight), 2) for weight in (4.0, 2.0, 1.0)] == [0.94, 0.8, 0.67]
