@@ -6,9 +6,10 @@
 
 An area is made by the real commands (synth, keys, agreement, ceremony) and kept in --folder. `--passes 20` takes the
 first 20 drafted passes; `planned` those that `rehearse` plans for 20,000 residents; `drafted` all drafted ones.
-A fresh process then seals; its wall time, CPU time and peak memory are the operating system's (memory of it and of the
-processes that it starts together is sampled four times a second). Subjects a second are
-subjects by wall time, start of Python and Argon2id included.
+A fresh process then seals, its modules compiled as an installer leaves them (the first time compiles: repeat); its
+wall time, CPU time and peak memory are the operating system's (memory of it and of the processes that it starts
+together is sampled four times a second). Subjects a second are subjects by wall time, start of Python and Argon2id
+included.
 
 The AES limit: a sealed version needs, in a pass of p parts and t tokens, p blocks for the block secret, one for the
 block id, one for the secret's part of all tokens and t for the tokens; the package's encryption one for every 16 bytes.
@@ -39,7 +40,7 @@ _STAGED = """
 import json, resource, sys, time
 begun = time.perf_counter()
 out = sys.argv.pop(1)
-import hashing.package, hashing.workflow
+import cli, hashing.commands.packages, hashing.package, hashing.preparing, hashing.workflow
 stages = {"start": time.perf_counter() - begun}
 def timed(module, name, stage):
     real = getattr(module, name)
@@ -50,13 +51,13 @@ def timed(module, name, stage):
         finally:
             stages[stage] = stages.get(stage, 0) + time.perf_counter() - wall
     setattr(module, name, run)
-timed(hashing.workflow, "collapse_stream", "read, normalise, collapse")
-timed(hashing.workflow, "shuffle", "shuffle")
+timed(hashing.preparing, "collapse_stream", "read, normalise, collapse")
+timed(hashing.preparing, "shuffle", "shuffle")
 timed(hashing.workflow, "write_crosswalk", "crosswalk")
 timed(hashing.workflow, "seal_subjects", "seal and encrypt")
-for name in ("derive", "counts_of"):
-    timed(hashing.package, name, f"seal and encrypt: {name}")
-import cli
+timed(hashing.package, "derive", "seal and encrypt: derived values")
+timed(hashing.seal, "digests_of", "seal and encrypt: digests")
+timed(hashing.package, "_write", "seal and encrypt: write")
 try:
     cli.main()
 finally:
@@ -105,10 +106,16 @@ def _resident_mb(pid: int) -> float:
     return total + sum(_resident_mb(int(child)) for child in children)
 
 
-def _watched(command: list[str]) -> tuple[str, str, int, float]:
+def _installed(compiled: Path) -> dict[str, str]:
+    """Return the environment of a seal whose modules are compiled beforehand, as an installer leaves them."""
+    kept = {name: value for name, value in ENVIRONMENT.items() if name != "PYTHONDONTWRITEBYTECODE"}
+    return {**kept, "PYTHONPYCACHEPREFIX": str(compiled.absolute())}
+
+
+def _watched(command: list[str], environment: dict[str, str]) -> tuple[str, str, int, float]:
     """Run a command; return what it printed, its exit code and the most memory of it and its children, MB."""
     with subprocess.Popen(
-        command, env=ENVIRONMENT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     ) as process:
         most, ended = 0.0, threading.Event()
 
@@ -133,7 +140,7 @@ def seal_once(folder: Path, agency: str) -> dict[str, Any]:
     words = [*map(str, seal_arguments(folder, agency, package)), "--json"]
     command = [sys.executable, "-c", _STAGED, str(stages), *words]
     before, begun = resource.getrusage(resource.RUSAGE_CHILDREN), time.perf_counter()
-    printed, complained, code, most = _watched(command)
+    printed, complained, code, most = _watched(command, _installed(folder / "compiled"))
     wall, after = time.perf_counter() - begun, resource.getrusage(resource.RUSAGE_CHILDREN)
     if code:
         raise SystemExit(printed + complained)

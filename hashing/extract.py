@@ -22,6 +22,9 @@ from schemas.errors import ExtractError
 _REPEATING = 6.0
 """Bytes a value below which a Parquet column is taken to repeat its values and read by their places."""
 
+_LISTED = 8.0
+"""The same where the file lists distinct values: two bytes of a place, and of texts of ten letters some 40 in 100."""
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Stream:
@@ -128,7 +131,8 @@ def _repeating(metadata: pq.FileMetaData) -> list[str]:
     for place in range(group.num_columns):
         chunk = group.column(place)
         text = chunk.physical_type == "BYTE_ARRAY" and "." not in chunk.path_in_schema
-        if text and chunk.total_uncompressed_size < _REPEATING * max(chunk.num_values, 1):
+        most = _LISTED if chunk.has_dictionary_page else _REPEATING
+        if text and chunk.total_uncompressed_size < most * max(chunk.num_values, 1):
             names.append(chunk.path_in_schema)
     return names
 

@@ -10,7 +10,7 @@ import os
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future, wait
-from contextlib import contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
 from mmap import mmap
 from typing import Any, Generic, TypeVar
@@ -104,7 +104,6 @@ class _Job:
         rows: The versions that take part in a pass, by turns.
         ids: Their block ids, by turns.
         rooms: Room for one batch each.
-        beside: Other work that a worker does first.
     """
 
     digests: Digests
@@ -113,7 +112,6 @@ class _Job:
     rows: tuple[NDArray[np.int32], ...]
     ids: tuple[NDArray[np.int64], ...]
     rooms: tuple[mmap, ...]
-    beside: Callable[[], Any]
 
     def sealer(self, index: int) -> PassSealer:
         return PassSealer(self.passes[index], self.digests, self.keys)
@@ -122,9 +120,7 @@ class _Job:
         return BatchRoom(self.rooms[room], self.passes[index], rows)
 
 
-def _job(
-    digests: Digests, keys: TokenKeys, passes: tuple[Pass, ...], *, rooms: int, beside: Callable[[], Any]
-) -> _Job:
+def _job(digests: Digests, keys: TokenKeys, passes: tuple[Pass, ...], *, rooms: int) -> _Job:
     versions = len(digests.held)
     largest = max((room_bytes(blocking, min(versions, BATCH_ROWS)) for blocking in passes), default=0)
     return _Job(
@@ -134,12 +130,11 @@ def _job(
         rows=tuple(shared_array(versions, np.int32) for _ in range(_TURNS)),
         ids=tuple(shared_array(versions, np.int64) for _ in range(_TURNS)),
         rooms=tuple(shared(largest) for _ in range(rooms)),
-        beside=beside,
     )
 
 
-def _do_beside(job: _Job) -> Any:
-    return job.beside()
+def _do(work: Callable[[], Any]) -> Any:
+    return work()
 
 
 def _make_ids(job: _Job, index: int, piece: slice) -> None:
@@ -302,8 +297,8 @@ def sealing(
         passes: Blocking passes of the agreement.
         keys: Keys of the run.
         crowded_cell: Largest number of versions in one cell of a pass; records of larger cells skip the pass.
-        beside: Other work on the same values, done by a worker while batches are made. In another process, only what it
-            returns comes back.
+        beside: Other work on the same values, begun before anything is sealed, in a process of its own where several
+            share the work. Only what it returns comes back from there.
         random_bytes: Source of the tokens outside a rarity class.
         workers: Processes that share the work; None for as many as pay (`hashing.workers.workers_for`).
 
@@ -313,16 +308,15 @@ def sealing(
     needed = frozenset(TOKENS) | {part for blocking in passes for part in blocking.parts}
     versions = max((_rows(column) for column in derived.values()), default=0)
     count = workers_for(versions) if workers is None else workers
-    digests = digests_of(derived, keys, needed, versions=versions)
-    # Rooms: one a worker, one that is ready, one that is written.
-    job = _job(digests, keys, passes, rooms=count + 2, beside=beside)
-    team = Workers(job, count)
-    try:
-        other = team.submit(_do_beside)
+    with ExitStack() as stack:
+        aside = stack.enter_context(closing(Workers(beside, 1, apart=count > 1)))
+        other = aside.submit(_do)
+        digests = digests_of(derived, keys, needed, versions=versions)
+        # Rooms: one a worker, one that is ready, one that is written.
+        job = _job(digests, keys, passes, rooms=count + 2)
+        team = stack.enter_context(closing(Workers(job, count)))
         made = _Batches(job, team, crowded_cell=crowded_cell, random_bytes=random_bytes)
-        yield Sealing(passes=made.passes(), beside=lambda: team.result(other))
-    finally:
-        team.close()
+        yield Sealing(passes=made.passes(), beside=lambda: aside.result(other))
 
 
 def seal(

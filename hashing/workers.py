@@ -75,12 +75,13 @@ class Workers:
     Args:
         shared: What the work is done on: the first argument of every function that is submitted.
         workers: How many.
+        apart: Whether a single one is a process too, where the system can fork.
     """
 
-    def __init__(self, shared: Any, workers: int) -> None:
+    def __init__(self, shared: Any, workers: int, *, apart: bool = False) -> None:
         self.count = workers
         self._shared = shared
-        pool = _forked(shared, workers) if workers > 1 else None
+        pool = _forked(shared, workers) if workers > 1 or apart else None
         self._forks = pool is not None
         self._pool: Executor = pool or ThreadPoolExecutor(1, thread_name_prefix="seal")
 
