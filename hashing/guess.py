@@ -12,7 +12,7 @@ import pyarrow.compute as pc
 
 from hashing.mapping import COLUMNS
 from hashing.normalise import Outcome, guess_standards, normalise_sex
-from hashing.reading.columns import as_text, plain_strings
+from hashing.reading.columns import as_text, cut_numbers, plain_strings
 from hashing.reading.headers import role_of
 from hashing.subjects import CLOSED_WORDS, OPEN_WORDS
 from schemas.errors import ExtractError
@@ -272,6 +272,19 @@ class _Draft:
         elif len(refs) >= _ENOUGH and len(pc.unique(refs)) < _FEWEST_DISTINCT * len(refs):
             self.notes.append("The column for ref holds few different values: is it the person's reference?")
 
+    def leave_out_cut_numbers(self) -> None:
+        """Leave out numbers that a spreadsheet has shortened to a few digits; a reference stays, to be refused."""
+        for logical in ("ref", "nhs_number", "uprn"):
+            header = self.columns.get(logical)
+            if header is None or not cut_numbers(self.sample(header)):
+                continue
+            self.notes.append(
+                f"The column for {logical} went through a spreadsheet that cut its numbers short (like 1.23E+11): "
+                "export it again as text."
+            )
+            if logical != "ref":
+                del self.columns[logical]
+
     def read_standards(self) -> None:
         for field in ("postcode", "nhs_number"):
             header = self.columns.get(field)
@@ -307,6 +320,7 @@ def guess_mapping(table: pa.Table, *, agency: str, source: str) -> Guess:
         draft.place_address,
         draft.place_closed,
         draft.look_at_references,
+        draft.leave_out_cut_numbers,
         draft.read_dates,
         draft.read_codes,
         draft.read_standards,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime
@@ -106,7 +107,7 @@ def mapping_of(mapping_file: Path | None, agency: str) -> AgencyMapping:
 
 
 def require_possible(order: Order, now: datetime) -> None:
-    """Refuse an order that overwrites a file, or whose window ends in the future.
+    """Refuse an order that overwrites a file, writes where it may not, or whose window ends in the future.
 
     Raises:
         OutputError, InputError: As said.
@@ -117,6 +118,13 @@ def require_possible(order: Order, now: datetime) -> None:
                 "this file already exists; a package and its crosswalk belong together and are never overwritten.",
                 where=str(path),
                 remedy="Name a new file, or move the old one away.",
+            )
+    for path in filter(None, (order.out, order.crosswalk, order.rejects)):
+        if not (path.parent.is_dir() and os.access(path.parent, os.W_OK)):
+            raise OutputError(
+                "cannot write here: the folder does not exist, or is closed to you.",
+                where=str(path),
+                remedy="Choose a folder that exists and that you may write to.",
             )
     if order.as_of is not None and order.as_of > now.date():
         raise InputError(

@@ -45,6 +45,10 @@ if TYPE_CHECKING:  # loaded by the functions that need them, so that sealing doe
     from hashing.profile import Profile
 
 
+_MOST_HEADERS = 20
+"""Columns that are not made use of and still named."""
+
+
 def report_dict(report: SealReport) -> dict[str, Any]:
     """Return a seal report as JSON values: counts only."""
     return asdict(report)
@@ -214,8 +218,9 @@ def draft_mapping(extract: Path | Query, *, agency: str | None) -> tuple[str, li
     name = agency or ("agency" if isinstance(extract, Query) else extract.stem)
     guess = guess_mapping(read.sample(SAMPLED_ROWS), agency=name, source=str(extract))
     remarks = [f"{extract}: read as {read.read_as}.", *guess.notes]
-    if guess.unrecognised:
-        remarks.append(f"Columns not made use of: {', '.join(guess.unrecognised)}.")
+    if unused := guess.unrecognised:
+        more = f" and {len(unused) - _MOST_HEADERS} more" if len(unused) > _MOST_HEADERS else ""
+        remarks.append(f"Columns not made use of: {', '.join(unused[:_MOST_HEADERS])}{more}.")
     return mapping_yaml(guess), remarks
 
 

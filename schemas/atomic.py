@@ -163,7 +163,9 @@ def _create(aside: Path, target: Path) -> int:
         return os.open(aside, flags, 0o600)
     except OSError as error:
         raise OutputError(
-            f"cannot write here ({error.strerror}).", where=str(target), remedy="Choose a folder that exists."
+            f"cannot write here ({error.strerror}).",
+            where=str(target),
+            remedy="Choose a folder that exists and that you may write to.",
         ) from None
 
 

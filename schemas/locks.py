@@ -87,7 +87,9 @@ def locked(path: Path) -> Iterator[None]:
         descriptor = os.open(beside, os.O_RDWR | os.O_CREAT, 0o600)
     except OSError as error:
         raise OutputError(
-            f"cannot write here ({error.strerror}).", where=str(beside), remedy="Choose a folder that exists."
+            f"cannot write here ({error.strerror}).",
+            where=str(beside),
+            remedy="Choose a folder that exists and that you may write to.",
         ) from None
     try:
         try:

@@ -12,11 +12,54 @@ from hashing.coding import encode
 from hashing.mapping import ALSO, COLUMNS, AgencyMapping
 from hashing.normalise import split_full_name
 from hashing.normalise._words import words
-from hashing.reading.table import fold
+from hashing.reading.table import cell_text, fold
 from schemas.errors import ExtractError, MappingError
 
 _BETWEEN = {"address": ", "}
 """What stands between combined cells, where it is not a space."""
+_NUMBERS = frozenset({"ref", "nhs_number"})
+"""What would join different people if it were cut short. A UPRN with an exponent is invalid in any case."""
+_CUT_SHORT = r"^\s*[0-9]([.][0-9]+)?E[+][0-9]+\s*$"
+_EXACT = 2.0**53
+"""Floats below it hold whole numbers exactly (IEEE 754, binary64)."""
+
+
+def _each_value(array: pa.Array) -> pa.StringArray:
+    coded = array.dictionary_encode()
+    return pa.array(map(cell_text, coded.dictionary.to_pylist()), pa.string()).take(coded.indices)
+
+
+def _of_floats(array: pa.Array) -> pa.StringArray:
+    """Return floats as text: statistics packages hold whole numbers with gaps so; Arrow's own text has exponents."""
+    known = pc.if_else(pc.is_nan(array), pa.scalar(None, array.type), array)
+    whole = pc.and_(pc.equal(pc.floor(known), known), pc.less(pc.abs(known), _EXACT))
+    if pc.all(whole).as_py() is False:
+        return _each_value(known)
+    return known.cast(pa.int64()).cast(pa.string())
+
+
+def _of_times(array: pa.Array) -> pa.StringArray:
+    """Return timestamps as they were written in their own zone, without fractions; as dates where none has a time."""
+    local = array if array.type.tz is None else pc.local_timestamp(array)
+    seconds = pc.floor_temporal(local, unit="second").cast(pa.timestamp("s"))
+    days = seconds.cast(pa.date32(), safe=False)
+    if pc.all(pc.equal(days.cast(pa.timestamp("s")), seconds)).as_py() is False:
+        return seconds.cast(pa.string())
+    return days.cast(pa.string())
+
+
+def _plain_text(array: pa.Array) -> pa.Array:
+    """Return values as the text that an export would hold, as cells of workbooks and databases become text."""
+    kind = array.type
+    if pa.types.is_dictionary(kind):
+        return pa.DictionaryArray.from_arrays(array.indices, _plain_text(array.dictionary))
+    if pa.types.is_floating(kind):
+        return _of_floats(array.cast(pa.float64()))
+    if pa.types.is_timestamp(kind):
+        return _of_times(array)
+    if pa.types.is_boolean(kind) or (pa.types.is_decimal(kind) and kind.scale != 0):
+        return _each_value(array)
+    return array.cast(pa.string())
 
 
 def as_text(array: pa.Array, header: str, source: str) -> pa.Array:
@@ -32,18 +75,23 @@ def as_text(array: pa.Array, header: str, source: str) -> pa.Array:
     """
     if pa.types.is_string(array.type):
         return array
+    if pa.types.is_dictionary(array.type) and pa.types.is_string(array.type.value_type):
+        return array
     try:
-        if pa.types.is_dictionary(array.type):
-            if pa.types.is_string(array.type.value_type):
-                return array
-            return pa.DictionaryArray.from_arrays(array.indices, array.dictionary.cast(pa.string()))
-        return array.cast(pa.string())
-    except (pa.ArrowInvalid, pa.ArrowNotImplementedError):
+        return _plain_text(array)
+    except (pa.ArrowException, ValueError):
         raise ExtractError(
             "the column does not hold text, numbers or dates.",
             where=f"{source}, column {header!r}",
             remedy="Export it as text.",
         ) from None
+
+
+def cut_numbers(texts: pa.Array) -> bool:
+    """Tell whether a text column holds a number with an exponent, as spreadsheets write those they have no room for."""
+    plain = texts.dictionary if pa.types.is_dictionary(texts.type) else texts
+    likely = plain.filter(pc.match_substring(plain, "E+"))  # far quicker than the expression alone
+    return bool(pc.any(pc.match_substring_regex(likely, _CUT_SHORT)).as_py())
 
 
 def plain_strings(array: pa.Array) -> pa.StringArray:
@@ -173,7 +221,7 @@ class LogicalColumns:
         """Return logical column -> text of a batch, in the order of the contract; then those of other names.
 
         Raises:
-            ExtractError: A column holds no text.
+            ExtractError: A column holds no text, or references or numbers of people that were cut short.
         """
 
         def column(header: str) -> pa.Array:
@@ -192,7 +240,17 @@ class LogicalColumns:
             found[ALSO[kind]] = _combined(cells, "\n")
         for logical, constant in self._mapping.constants.items():
             found[logical] = _constant(constant, batch.num_rows)
+        for logical in _NUMBERS & found.keys():
+            self._refuse_cut_numbers(logical, found[logical])
         return {logical: found[logical] for logical in self.names}
+
+    def _refuse_cut_numbers(self, logical: str, texts: pa.Array) -> None:
+        if cut_numbers(texts):
+            raise ExtractError(
+                "holds numbers that a spreadsheet has cut short (like 1.23E+11): different people have the same one.",
+                where=f"{self._source}, column {self._renamed[logical]!r}",
+                remedy="Export it again with this column as text; do not open it in a spreadsheet in between.",
+            )
 
 
 def _constant(value: str, rows: int) -> pa.DictionaryArray:

@@ -45,12 +45,19 @@ def _cells(path: Path, sheet: str | None) -> tuple[list[list[Any]], int, int]:
         rows = workbook.get_sheet_by_index(place).to_python(skip_empty_area=True) if names else []
     except (CalamineError, ValueError, TypeError):
         # The library's own message can quote the content, so it is not passed on.
-        raise ExtractError(
-            "is not a readable workbook.",
-            where=str(path),
-            remedy="If it has a password, save it without one; otherwise save it again as .xlsx.",
-        ) from None
+        raise ExtractError("is not a readable workbook.", where=str(path), remedy=_remedy(path)) from None
     return rows, place + 1, len(names)
+
+
+def _remedy(path: Path) -> str:
+    """Say what to do about a file that is no workbook; many systems write web pages and text under such names."""
+    with path.open("rb") as stream:
+        begin = stream.read(512).lstrip(b"\xef\xbb\xbf \t\r\n")
+    if begin.startswith(b"<"):
+        return "It is a web page or XML under the name of a workbook: open it in Excel and save it as .xlsx."
+    if begin and not begin.startswith(b"PK") and b"\0" not in begin.removeprefix(b"\xff\xfe")[::2]:
+        return "It is text under the name of a workbook: give its name the ending .csv."
+    return "If it has a password, save it without one; otherwise save it again as .xlsx."
 
 
 def _chunks(rows: Sequence[list[Any]]) -> Iterator[Sequence[list[Any]]]:
@@ -89,7 +96,7 @@ def read_workbook(path: Path, *, sheet: str | None = None, expected: Collection[
         )
     titles = header_line([_headers(rows[number]) for number in filled[:LINES_LOOKED_AT]], expected) or 0
     above = filled[titles] if titles else 0
-    headers = [(cell_text(cell) or "").strip() for cell in rows[filled[titles]]]
+    headers = [" ".join((cell_text(cell) or "").split()) for cell in rows[filled[titles]]]
     refuse_repeated(headers, source)
     below = [rows[number] for number in filled[titles + 1 :]]
     return Source(
