@@ -28,6 +28,10 @@ _OLD_SECONDS = 60
 yet, is never that old."""
 
 
+_PAUSES = (0.05, 0.1, 0.2, 0.4, 0.8)
+"""Seconds between the tries to rename a file on Windows."""
+
+
 @dataclass(slots=True)
 class _Aside:
     """A finished file that waits for the others of `together`.
@@ -36,7 +40,7 @@ class _Aside:
         path: Where it stands.
         target: Where it will stand.
         private: Whether only its owner may read it there too.
-        lock: A descriptor that holds its lock.
+        lock: A descriptor that holds its lock; on Windows what is open is safe without one.
     """
 
     path: Path
@@ -48,13 +52,19 @@ class _Aside:
         """Put it in its place, with the rights that it has there."""
         if not self.private:
             _open_to_others(self.path, 0o666)
-        self.path.replace(self.target)
+        if locks.WINDOWS:
+            self._close()  # what is open cannot be renamed there
+        _moved(self.path, self.target)
 
     def let_go(self) -> None:
         """Let go of its lock, and remove what was not placed."""
+        self._close()
+        self.path.unlink(missing_ok=True)
+
+    def _close(self) -> None:
         if self.lock is not None:
             os.close(self.lock)
-        self.path.unlink(missing_ok=True)
+            self.lock = None
 
 
 _together: ContextVar[list[_Aside] | None] = ContextVar("together", default=None)
@@ -70,6 +80,22 @@ def _open_to_others(path: Path, mode: int) -> None:
         mask = os.umask(0o077)  # it can only be read by setting it
         os.umask(mask)
         path.chmod(mode & ~mask)
+
+
+def _moved(path: Path, target: Path) -> None:
+    """Rename, over what stands there. On Windows a scanner may hold a new file for a moment: then try again.
+
+    Raises:
+        OSError: It cannot be done.
+    """
+    for pause in _PAUSES if locks.WINDOWS else ():
+        try:
+            path.replace(target)
+        except PermissionError:
+            time.sleep(pause)
+        else:
+            return
+    path.replace(target)
 
 
 def _abandoned(path: Path) -> bool:
@@ -118,6 +144,12 @@ def sweep(target: Path) -> None:
 
 
 def _failed(error: OSError, target: Path) -> OutputError:
+    if isinstance(error, PermissionError):
+        return OutputError(
+            f"cannot be written ({error.strerror}); nothing was left behind.",
+            where=str(target),
+            remedy="Close it in other programs (Excel holds what it shows), or choose another name or folder.",
+        )
     return OutputError(
         f"writing failed ({error.strerror}); nothing was left behind.",
         where=str(target),
@@ -187,7 +219,7 @@ def atomic_file(target: Path, *, private: bool = False) -> Iterator[IO[bytes]]:
     handed_over = False
     try:
         with os.fdopen(descriptor, "wb") as stream:
-            if locks.try_to_take(stream.fileno()) and pending is not None:
+            if (locks.try_to_take(stream.fileno()) or locks.WINDOWS) and pending is not None:
                 # A copy of the descriptor shares the lock and keeps it until the others are ready.
                 aside.lock = os.dup(stream.fileno())
             yield stream
@@ -246,9 +278,12 @@ def atomic_folder(target: Path) -> Iterator[Path]:
             locks.try_to_take(lock)
         yield aside
         _open_to_others(aside, 0o777)
-        if target.exists():
-            target.rmdir()
-        aside.rename(target)
+        try:
+            if target.exists():
+                target.rmdir()
+            _moved(aside, target)
+        except OSError as error:
+            raise _failed(error, target) from None
     finally:
         if lock is not None:
             os.close(lock)

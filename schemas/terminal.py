@@ -14,7 +14,9 @@ from typing import Any, TypeVar
 
 import click
 
+from schemas import locks
 from schemas.errors import InputError, TallystickError
+from schemas.texts import marked_text
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
@@ -52,9 +54,16 @@ class Commands(click.Group):
 
 
 def _write_what_can_be_written() -> None:
-    """Let a character that the terminal does not have (Windows code pages) be a question mark, not a failure."""
+    """Let a character that the terminal does not have (Windows code pages) be a question mark, not a failure.
+
+    What goes into a file or another program on Windows is UTF-8: a mapping that was drafted so is read again.
+    """
     for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, TextIOWrapper) and stream.errors == "strict":
+        if not isinstance(stream, TextIOWrapper):
+            continue
+        if locks.WINDOWS and not stream.isatty():
+            stream.reconfigure(encoding="utf-8", errors="replace")
+        elif stream.errors == "strict":
             stream.reconfigure(errors="replace")
 
 
@@ -85,10 +94,16 @@ def passphrase(purpose: str, *, new: bool = False) -> bytes:
         return value.encode()
     if name := os.environ.get("TALLYSTICK_PASSPHRASE_FILE"):
         try:
-            return Path(name).read_text(encoding="utf-8").rstrip("\r\n").encode()
+            return marked_text(Path(name).read_bytes()).rstrip("\r\n").encode()
         except OSError as error:
             raise InputError(
                 f"the passphrase file cannot be read ({error.strerror}).", where="TALLYSTICK_PASSPHRASE_FILE"
+            ) from None
+        except UnicodeDecodeError:
+            raise InputError(
+                "the passphrase file is not text in UTF-8.",
+                where="TALLYSTICK_PASSPHRASE_FILE",
+                remedy="Save it again as UTF-8.",
             ) from None
     text: str = click.prompt(f"Passphrase of {purpose}", hide_input=True, confirmation_prompt=new, err=True)
     return text.encode()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
@@ -15,6 +15,7 @@ from governance.audit.salts import subject_of_ref
 from governance.audit.verify import Verification
 from schemas.canonical import to_base64
 from schemas.errors import InputError
+from schemas.texts import marked_text
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -64,10 +65,15 @@ def read_ref_rows(path: Path) -> list[Mapping[str, str]]:
         InputError: As for `read_refs`.
     """
     try:
-        lines = path.read_text(encoding="utf-8-sig").splitlines()
+        lines = marked_text(path.read_bytes()).splitlines()
     except (OSError, UnicodeDecodeError):
-        raise InputError("this file of references cannot be read as UTF-8 text.", where=str(path)) from None
-    rows = list(csv.reader(line for line in lines if line.strip()))
+        raise InputError(
+            "this file of references cannot be read as UTF-8 text.",
+            where=str(path),
+            remedy="Check the path, or save it again as CSV UTF-8.",
+        ) from None
+    filled = [line for line in lines if line.strip()]
+    rows = list(csv.reader(filled, delimiter=_delimiter(filled[:1])))
     head = [cell.strip().lower() for cell in rows[0]] if rows else []
     at = head.index("ref") if "ref" in head else 0
     why = head.index("reason") if "reason" in head else -1
@@ -82,6 +88,15 @@ def read_ref_rows(path: Path) -> list[Mapping[str, str]]:
             )
         found.append({"ref": row[at].strip(), "reason": row[why].strip() if why >= 0 else ""})
     return found
+
+
+def _delimiter(first: Sequence[str]) -> str:
+    """Return the delimiter by which the first line has a column `ref`; lists are saved with more than commas."""
+    for delimiter in ",;\t|":
+        cells = next(csv.reader(first, delimiter=delimiter), [])
+        if "ref" in [cell.strip().lower() for cell in cells]:
+            return delimiter
+    return ","
 
 
 def concerning(log: AuditLog, refs: Path) -> set[str]:

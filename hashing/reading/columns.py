@@ -38,9 +38,17 @@ def _of_floats(array: pa.Array) -> pa.StringArray:
     return known.cast(pa.int64()).cast(pa.string())
 
 
+def _local(array: pa.Array) -> pa.Array:
+    try:
+        return pc.local_timestamp(array)
+    except pa.ArrowInvalid:  # Arrow finds no list of zones on Windows; Python brings one (tzdata)
+        times = [time and time.replace(tzinfo=None) for time in array.to_pylist()]
+        return pa.array(times, pa.timestamp("us"))
+
+
 def _of_times(array: pa.Array) -> pa.StringArray:
     """Return timestamps as they were written in their own zone, without fractions; as dates where none has a time."""
-    local = array if array.type.tz is None else pc.local_timestamp(array)
+    local = array if array.type.tz is None else _local(array)
     seconds = pc.floor_temporal(local, unit="second").cast(pa.timestamp("s"))
     days = seconds.cast(pa.date32(), safe=False)
     if pc.all(pc.equal(days.cast(pa.timestamp("s")), seconds)).as_py() is False:
@@ -79,7 +87,7 @@ def as_text(array: pa.Array, header: str, source: str) -> pa.Array:
         return array
     try:
         return _plain_text(array)
-    except (pa.ArrowException, ValueError):
+    except (pa.ArrowException, ValueError, KeyError):  # KeyError: an unknown zone
         raise ExtractError(
             "the column does not hold text, numbers or dates.",
             where=f"{source}, column {header!r}",

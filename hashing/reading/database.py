@@ -11,14 +11,16 @@ import sqlite3
 from collections.abc import Generator, Iterator, Sequence
 from contextlib import ExitStack, closing, suppress
 from dataclasses import dataclass, field
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Any
+from urllib.parse import quote
 
 import pyarrow as pa
 
 from hashing.reading import adbc
 from hashing.reading.table import Source, refuse_repeated, text_batches, with_rows
 from schemas.errors import ExtractError, InputError
+from schemas.texts import marked_text
 
 _CHUNK = 1_000
 """Rows that a driver hands over at a time."""
@@ -70,7 +72,7 @@ def connection_from(*, variable: str | None = None, file: Path | None = None) ->
         return text
     assert file is not None  # noqa: S101 - the first check leaves no other case
     try:
-        text = file.read_text(encoding="utf-8-sig").strip()
+        text = marked_text(file.read_bytes()).strip()
     except (OSError, UnicodeDecodeError):
         raise InputError(
             "the file with the connection string cannot be read.",
@@ -97,6 +99,12 @@ def _source(names: Sequence[str], kind: str, batches: Iterator[pa.RecordBatch]) 
     )
 
 
+def sqlite_uri(path: PurePath) -> str:
+    """Return the URI by which SQLite opens a file for reading only (sqlite.org/uri.html), Windows shares included."""
+    place = path.as_posix()
+    return f"file://{'' if place.startswith('/') else '/'}{quote(place, safe='/:')}?mode=ro"
+
+
 def _chunks(cursor: Any) -> Iterator[Sequence[Sequence[Any]]]:
     while rows := cursor.fetchmany(_CHUNK):
         yield rows
@@ -116,7 +124,7 @@ def _sqlite(query: Query, use_adbc: bool) -> Iterator[Any]:
             remedy="Write sqlite:///folder/file.db, or sqlite:////folder/file.db from the root.",
         )
     # Read-only, so that a statement that changes something fails.
-    uri = f"{path.absolute().as_uri()}?mode=ro"
+    uri = sqlite_uri(path.absolute())
     try:
         with closing(sqlite3.connect(uri, uri=True)) as connection, ExitStack() as held:
             cursor = connection.execute(query.sql)
