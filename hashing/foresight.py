@@ -12,6 +12,8 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, TypeVar
 
+import numpy as np
+
 from governance.agreement import Agreement, load_agreement
 from governance.agreement_check import require_agreement
 from governance.exceptions import SignedException, cover, load_exceptions
@@ -110,7 +112,7 @@ class _Foresight:
         """Ask about the people; return what the real call would tell of them."""
         self._ask(lambda: refuse_objected(prepared.subjects, self._order.requests, self._identity.party))
         apart = self._ask(lambda: kept_apart(self._order, prepared.subjects))
-        told: dict[str, Any] = {} if prepared.left_out is None else {"left_out": asdict(prepared.left_out)}
+        told = prepared.told()
         if apart is not None and self._order.do_not_link is not None:
             told["do_not_link"] = apart_counts(apart)
         contacts = prepared.subjects.contacts
@@ -120,17 +122,20 @@ class _Foresight:
             "contacts_sent": len(sent.day),
             "contacts_kept_back": len(contacts.day) - len(sent.day),
             "contacts_after": None if after is None else after.isoformat(),
+            "people_without_contact": prepared.subjects.count - len(np.unique(sent.subject)),
         }
 
-    def _facts(self, prepared: Prepared, after: str | None) -> dict[str, JSON]:
+    def _facts(self, prepared: Prepared, told: Mapping[str, Any]) -> dict[str, JSON]:
         """Return what the package would state of itself, as far as that is known without its key and tables."""
         facts: dict[str, JSON] = {
             "scheme": SCHEME,
-            "contacts_after": after,
+            "contacts_after": told["contacts_after"],
+            "people_without_contact": told["people_without_contact"],
             "key_check": "",
             "normaliser": normaliser_fingerprint().hex(),
             "standards": dict(self._agreement.standards),
             "quality": asdict(prepared.subjects.quality),
+            "people_without_contact": prepared.subjects.count - in_contact,
         }
         if self._ceremony is not None:
             facts["linkage_secret"] = dict(facts_of(self._ceremony))
@@ -138,7 +143,7 @@ class _Foresight:
             facts["exclusions"] = dict(prepared.exclusions)
         return facts
 
-    def release(self, prepared: Prepared, after: str | None) -> list[str]:
+    def release(self, prepared: Prepared, told: Mapping[str, Any]) -> list[str]:
         """Ask the rules on packages what can be known before there is one; return the remarks."""
         agreement, name, today = self._agreement, self._order.out.name, self._now.date()
         stated = Stated(
@@ -150,7 +155,7 @@ class _Foresight:
             purpose=agreement.purpose,
             created_at=self._now,
             counts={"rows": prepared.subjects.quality.rows, "subjects": prepared.subjects.count},
-            facts=self._facts(prepared, after),
+            facts=self._facts(prepared, told),
         )
         subject = PackageSubject(
             where=name,
@@ -188,7 +193,7 @@ def foresee(order: Order, *, identity: PublicIdentity, secret_file: Path, now: d
     foresight.before_reading()
     prepared = prepare(order, agreement=agreement, agency=identity.party, today=now.date())
     told = foresight.people(prepared)
-    remarked = foresight.release(prepared, told["contacts_after"])
+    remarked = foresight.release(prepared, told)
     profile = profile_subjects(prepared.read, prepared.subjects, agreement.passes, passes_of=agreement.id)
     if order.rejects is not None:
         write_rejects(prepared.subjects.rejected, order.rejects, first_row=prepared.read.first_row)
