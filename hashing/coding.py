@@ -151,15 +151,15 @@ def factorize(keys: NDArray[np.int64]) -> tuple[NDArray[np.int64], int]:
     slots = ((keys.view(np.uint64) * _ODD) >> np.uint64(64 - bits)).astype(np.int64)
     table = np.empty(1 << bits, dtype=np.int32)
     table[slots[::-1]] = rows[::-1]  # the last to write is the first row
-    first = table[slots].astype(np.int64)
-    rest = np.flatnonzero(keys[first] != keys)
+    first = table.take(slots).astype(np.int64)
+    rest = np.flatnonzero(keys.take(first) != keys)
     if len(rest):
         codes = pa.array(keys[rest]).dictionary_encode().indices.to_numpy(zero_copy_only=False)
         begins = np.empty(len(rest), dtype=np.int64)
         begins[codes[::-1]] = rest[::-1]
         first[rest] = begins[codes]
     number = np.cumsum(first == rows)
-    return number[first] - 1, int(number[-1]) if len(keys) else 0
+    return number.take(first) - 1, int(number[-1]) if len(keys) else 0
 
 
 def combine(columns: Sequence[NDArray[np.int32] | NDArray[np.int64]]) -> tuple[NDArray[np.int64], int]:
@@ -196,7 +196,7 @@ def repeated(
     mixed = _mixed(columns)
     bits = max(len(mixed).bit_length() + 1, 10)
     bucket = (mixed >> np.uint64(64 - bits)).astype(np.int64)
-    rows = np.flatnonzero(np.bincount(bucket, minlength=1)[bucket] > 1)  # alone in its bucket: alone
+    rows = np.flatnonzero(np.bincount(bucket, minlength=1).take(bucket) > 1)  # alone in its bucket: alone
     if len(rows) == 0:
         return rows, rows, 0
     codes, count = factorize(mixed[rows].view(np.int64))

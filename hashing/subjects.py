@@ -33,7 +33,7 @@ from hashing.extract import Extract, Stream
 from hashing.grouping import VERSIONS_KEPT, fill_gaps, kept_versions, references, subject_of_records
 from hashing.mapping import AgencyMapping
 from hashing.people import FieldQuality, People, identifier_rules, people_of
-from hashing.reading.memory import give_back
+from hashing.reading.memory import give_back, reuse
 from hashing.reading.records import RecordReader, Records
 from hashing.reading.table import RAGGED
 from schemas.errors import ExtractError
@@ -243,6 +243,7 @@ def collapse_stream(
         ExtractError: No row of the extract can be used, or reading it fails.
         OutputError: A process that shared the work was ended from outside.
     """
+    reuse()
     mapping = mapping or AgencyMapping()
     standards = {**(standards or {}), **mapping.standards}
     rules = identifier_rules(mapping, standards, match_fields)

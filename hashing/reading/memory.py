@@ -7,6 +7,28 @@ import sys
 
 import pyarrow as pa
 
+_MMAP_THRESHOLD, _TRIM_THRESHOLD = -3, -1
+"""M_MMAP_THRESHOLD and M_TRIM_THRESHOLD of mallopt(3)."""
+
+_REUSED = 16 << 20
+"""Bytes of an array up to which its memory serves the next one; larger ones are given back at once."""
+
+_KEPT = 64 << 20
+"""Most bytes that are kept free for the next arrays, until `give_back`."""
+
+
+def reuse() -> None:
+    """On glibc, have arrays of a batch take the memory of those before.
+
+    Left to itself, it gives the memory of most arrays back to the system and takes it anew for the next, page by page:
+    0.4 of the 10 CPU seconds of sealing 300,000 subjects (a development figure).
+    """
+    if sys.platform == "linux":
+        option = getattr(ctypes.CDLL(None), "mallopt", None)  # musl has none
+        if option is not None:
+            option(_MMAP_THRESHOLD, _REUSED)
+            option(_TRIM_THRESHOLD, _KEPT)
+
 
 def give_back() -> None:
     """Return what the allocators keep for later: Arrow's pool, and on glibc the C heap (malloc_trim(3))."""

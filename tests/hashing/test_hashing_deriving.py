@@ -56,7 +56,7 @@ def test_values_made_early_are_those_made_late(shuffled: bool, monkeypatch: pyte
     subjects = shuffle(subjects) if shuffled else subjects
     assert subjects.deriving.tables("dob", subjects.fields["dob"].values)
     assert _same(subjects, replace(subjects, deriving=Deriving()))
-    assert _children() == before
+    assert _children() <= before
 
 
 def test_nothing_of_people_left_out_is_carried_along(monkeypatch: pytest.MonkeyPatch) -> None:
