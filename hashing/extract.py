@@ -185,7 +185,8 @@ def _read_file(path: Path, mapping: AgencyMapping) -> Source:
         raise ExtractError(
             f"cannot be read ({error.strerror}).",
             where=str(path),
-            remedy="Check the path and your permissions.",
+            remedy="Check the path and your permissions"
+            + (", and close it in other programs." if isinstance(error, PermissionError) else "."),
         ) from None
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Sequence
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -14,21 +15,29 @@ ENDINGS = frozenset({".xlsx", ".xlsm", ".xlsb", ".xls", ".ods"})
 """Endings of workbooks, in lower case."""
 
 _CHUNK = 1_000
+_LOOKED_AT = 100
+"""Rows of a sheet, empty ones included, among which its header is looked for before all are read."""
 
 
-def _choose(names: list[str], wanted: str | None, source: str) -> int:
-    if wanted is None:
-        return 0
-    if wanted not in names:
-        raise ExtractError(
-            "the workbook has no sheet of the name that the mapping gives.",
-            where=source,
-            remedy="Correct `sheet` in mapping.yaml; capitals count.",
-        )
-    return names.index(wanted)
+def _place(workbook: Any, sheet: str | None, expected: Collection[str], source: str) -> int:
+    """Return which sheet is read, from 0: the one that is named, or the first that has a header; else the first."""
+    names = list(workbook.sheet_names)
+    if sheet is not None:
+        if sheet not in names:
+            raise ExtractError(
+                "the workbook has no sheet of the name that the mapping gives.",
+                where=source,
+                remedy="Correct `sheet` in mapping.yaml; capitals count.",
+            )
+        return names.index(sheet)
+    for place in range(len(names)):
+        rows = workbook.get_sheet_by_index(place).to_python(skip_empty_area=True, nrows=_LOOKED_AT)
+        if header_line(map(_headers, filter(_is_filled, rows)), expected) is not None:
+            return place
+    return 0
 
 
-def _cells(path: Path, sheet: str | None) -> tuple[list[list[Any]], int, int]:
+def _cells(path: Path, sheet: str | None, expected: Collection[str]) -> tuple[list[list[Any]], int, int]:
     """Return the rows of the sheet, its place from 1, and how many sheets there are."""
     try:
         from python_calamine import CalamineError, CalamineWorkbook
@@ -40,13 +49,13 @@ def _cells(path: Path, sheet: str | None) -> tuple[list[list[Any]], int, int]:
         ) from None
     try:
         workbook = CalamineWorkbook.from_path(path)
-        names = list(workbook.sheet_names)
-        place = _choose(names, sheet, str(path))
-        rows = workbook.get_sheet_by_index(place).to_python(skip_empty_area=True) if names else []
+        sheets = len(workbook.sheet_names)
+        place = _place(workbook, sheet, expected, str(path))
+        rows = workbook.get_sheet_by_index(place).to_python(skip_empty_area=True) if sheets else []
     except (CalamineError, ValueError, TypeError):
         # The library's own message can quote the content, so it is not passed on.
         raise ExtractError("is not a readable workbook.", where=str(path), remedy=_remedy(path)) from None
-    return rows, place + 1, len(names)
+    return rows, place + 1, sheets
 
 
 def _remedy(path: Path) -> str:
@@ -61,8 +70,12 @@ def _remedy(path: Path) -> str:
 
 
 def _chunks(rows: Sequence[list[Any]]) -> Iterator[Sequence[list[Any]]]:
+    """Yield some rows at a time; a duration, which no column of ours can be, is text like the rest."""
     for start in range(0, len(rows), _CHUNK):
-        yield rows[start : start + _CHUNK]
+        chunk = rows[start : start + _CHUNK]
+        if any(type(cell) is timedelta for row in chunk for cell in row):
+            chunk = [[str(cell) if type(cell) is timedelta else cell for cell in row] for row in chunk]
+        yield chunk
 
 
 def _is_filled(row: Sequence[Any]) -> bool:
@@ -78,7 +91,8 @@ def read_workbook(path: Path, *, sheet: str | None = None, expected: Collection[
 
     Args:
         path: The workbook (.xlsx, .xlsm, .xlsb, .xls or .ods).
-        sheet: Name of the sheet; the first one when None. Which of how many was read is said.
+        sheet: Name of the sheet; when None the first one that has a header, for notes may stand before it. Which of how
+            many was read is said.
         expected: Headers that the mapping names: with those that are known anyway they tell which row is the header,
             where titles stand above it.
 
@@ -88,7 +102,7 @@ def read_workbook(path: Path, *, sheet: str | None = None, expected: Collection[
     """
     source = str(path)
     path.open("rb").close()  # so that a missing file is told like any other
-    rows, place, sheets = _cells(path, sheet)
+    rows, place, sheets = _cells(path, sheet, expected)
     filled = [number for number, row in enumerate(rows) if _is_filled(row)]
     if not filled:
         raise ExtractError(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -253,6 +253,56 @@ def test_line_break_in_a_header_of_a_workbook(tmp_path: Path) -> None:
     told = run("profile", path, "--mapping", tmp_path / "m.yaml", "--rejects", tmp_path / "r.csv")
     assert "header in row 3" in told.stdout
     assert '5,"no reference"' in (tmp_path / "r.csv").read_text()
+
+
+def test_notes_before_the_data(tmp_path: Path) -> None:
+    """The first sheet that has a header is read, also one that the mapping names; which one is said."""
+    pytest.importorskip("python_calamine")
+    data: list[list[Any]] = [["ref", "surname"], ["7", "Lee"]]
+    notes: list[list[Any]] = [["This workbook was made by"], ["the case system"]]
+    assert read(workbook(tmp_path / "a.xlsx", notes, [], data, data)).read_as == "Excel, sheet 3 of 4"
+    own: list[list[Any]] = [["Fall", "Nachname"], ["7", "Lee"]]
+    mapped = read(workbook(tmp_path / "b.xlsx", notes, own), columns={"ref": "Fall", "surname": "Nachname"})
+    assert (mapped.read_as, mapped.columns["ref"].to_pylist()) == ("Excel, sheet 2 of 2", ["7"])
+    assert read(workbook(tmp_path / "c.xlsx", data, notes), sheet="Sheet1").rows == 1
+    assert "no column `ref`" in refused(workbook(tmp_path / "d.xlsx", notes, own))
+
+
+def test_durations_in_a_column_that_is_not_used(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """How long a call took is no reason to refuse a workbook."""
+    calamine = pytest.importorskip("python_calamine")
+    path = workbook(tmp_path / "x.xlsx", [["ref", "surname"], ["7", "Lee"]])
+    rows = [["ref", "surname", "took"], ["7", "Lee", timedelta(hours=30)]]
+
+    class Sheet:
+        def to_python(self, **_: Any) -> list[list[Any]]:
+            return rows
+
+    class Workbook:
+        sheet_names = ("Calls",)
+
+        @staticmethod
+        def from_path(_: Path) -> Workbook:
+            return Workbook()
+
+        def get_sheet_by_index(self, _: int) -> Sheet:
+            return Sheet()
+
+    monkeypatch.setattr(calamine, "CalamineWorkbook", Workbook)
+    assert read_source(path).table().to_pylist() == [{"ref": "7", "surname": "Lee", "took": "1 day, 6:00:00"}]
+
+
+def test_a_file_that_is_open_elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A file that another program locks, or that is closed to the user, is told with what to do."""
+    path = written(tmp_path / "x.csv", "ref,surname\n1,Lee\n")
+
+    def held(*_: Any, **__: Any) -> None:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(Path, "open", held)
+    assert "cannot be read (Permission denied). Check the path and your permissions, and close it" in refused(
+        path
+    )
 
 
 # --- commands -----------------------------------------------------------------------------------------------
