@@ -58,6 +58,7 @@ class RunResult:
     households: Households | None
     reidentification: Reidentification
     told: Mapping[str, int]
+    engine: str
     findings: tuple[Finding, ...] = ()
 
     @property

@@ -16,9 +16,9 @@ import pyarrow as pa
 from governance.agreement import Agreement
 from governance.check_moments import RunJudge, judge_output
 from governance.return_parts import part_subjects
-from linkage.candidates import PassPairs, find_candidates
+from linkage.candidates import PassPairs
 from linkage.clusters import Clusters
-from linkage.database import connect
+from linkage.engine import ENGINES, Engine, open_engine
 from linkage.households import Households, find_households
 from linkage.intake import HOMES_TABLE, Sender, counted, take_in
 from linkage.people import (
@@ -72,6 +72,7 @@ class _Order:
     model: SavedModel | None
     fill_model: bool
     stage: Stage
+    engine: Engine
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -109,6 +110,7 @@ def link(
     judge: RunJudge | None = None,
     model: SavedModel | None = None,
     fill_model: bool = False,
+    engine: str = ENGINES[0],
     stage: Stage = _unmeasured,
 ) -> RunResult:
     """Link packages under an agreement and write the run folder `out`, whole or not at all.
@@ -127,28 +129,35 @@ def link(
         judge: Asks the rules, with the exceptions that were granted; without exceptions when None.
         model: Model of an earlier run, to score with instead of training.
         fill_model: Fill levels that it lacks with shipped priors and this run's counts.
+        engine: What finds and compares candidate pairs, one of `linkage.engine.ENGINES`.
         stage: Measures the stages.
 
     Raises:
         ComplianceBlocked: A rule stops the run; nothing is left of it.
         PackageError: A package is refused.
-        LinkageError: The run cannot go on.
+        LinkageError: The run cannot go on, or what the engine needs is not installed.
         OutputError: `out` cannot be written.
     """
-    order = _Order(
-        agreement=agreement,
-        unit=unit,
-        known=known,
-        created_at=created_at,
-        as_of=as_of,
-        run_id=run_id,
-        guard=guard,
-        judge=judge or RunJudge(agreement, today=created_at.date()),
-        model=model,
-        fill_model=fill_model,
-        stage=stage,
-    )
-    with ExitStack() as last_step, atomic_folder(out) as folder, connect() as con:
+    with (
+        ExitStack() as last_step,
+        atomic_folder(out) as folder,
+        open_engine(engine, folder) as opened,
+        opened.connect() as con,
+    ):
+        order = _Order(
+            agreement=agreement,
+            unit=unit,
+            known=known,
+            created_at=created_at,
+            as_of=as_of,
+            run_id=run_id,
+            guard=guard,
+            judge=judge or RunJudge(agreement, today=created_at.date()),
+            model=model,
+            fill_model=fill_model,
+            stage=stage,
+            engine=opened,
+        )
         senders, result = _run(con, paths, folder, order)
         if guard is not None:
             # Only now: a run that failed may be tried again with the same packages. The register is held until the
@@ -193,6 +202,7 @@ def _run(
             households=contact.households,
             reidentification=reidentification,
             told=_tell(con, folder, senders, contact, order),
+            engine=order.engine.name,
         )
         result = _judged(con, result, order)
         write_results(con, folder, result, order.agreement, review)
@@ -220,12 +230,12 @@ def _score(con: duckdb.DuckDBPyConnection, senders: Sequence[Sender], order: _Or
     lambdas = planned_lambda(passes, counts, sizes=[sender.subjects for sender in senders])
     require_budget(lambdas, order.agreement)
     with order.stage("find candidate pairs"):
-        found = find_candidates(con, passes)
+        found = order.engine.find_candidates(con, passes)
     model = order.model
     given = None if model is None else complete(model.parameters, counts, fill=order.fill_model)
     with order.stage("compare, train and score"):
         subjects = sum(sender.subjects for sender in senders)
-        trained = score_candidates(con, passes, counts, subjects=subjects, model=given)
+        trained = score_candidates(con, passes, counts, subjects=subjects, model=given, engine=order.engine)
         kept_apart = keep_apart(con)
         settled = settle_links(con, [sender.subjects for sender in senders])
     return _Scored(

@@ -143,6 +143,7 @@ def summary_of(result: RunResult, agreement: Agreement) -> dict[str, Any]:
         "created_at": result.created_at.astimezone(UTC).isoformat(timespec="seconds"),
         "agreement": {"id": agreement.id, "version": agreement.version, "digest": agreement.digest},
         "settings": settings_of(agreement),
+        "engine": result.engine,
         "compliance": [finding_dict(found) for found in result.findings],
         "senders": _senders(result),
         "blocking": [asdict(found) for found in result.passes],

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
@@ -21,6 +22,15 @@ from schemas.terminal import (
     json_option,
     passphrase,
 )
+
+if TYPE_CHECKING:
+    from governance.agreement import Agreement
+    from governance.check_moments import RunJudge
+    from linkage.results import RunResult
+    from linkage.reuse import SavedModel
+
+ENGINES = ("duckdb", "spark")
+"""As in `linkage.engine`, which takes long to load."""
 
 
 @click.command("link")
@@ -40,6 +50,13 @@ from schemas.terminal import (
     is_flag=True,
     help="Give levels that the model lacks the shipped priors and this run's counts; without, they stop the run.",
 )
+@click.option(
+    "--engine",
+    type=click.Choice(ENGINES),
+    default=ENGINES[0],
+    show_default=True,
+    help="What finds and compares the pairs; spark for areas larger than the memory of this machine.",
+)
 @exception_option
 @requests_option
 @click.option(
@@ -57,6 +74,7 @@ def link_command(
     register: Path | None,
     model_file: Path | None,
     fill_model: bool,
+    engine: str,
     exception_files: tuple[Path, ...],
     requests_file: Path | None,
     last_run: Path | None,
@@ -69,12 +87,7 @@ def link_command(
     Example:  tallystick link *.tally --agreement agreement.yaml --key unit.key --out run
     """
     from governance.agreement_check import require_agreement
-    from governance.check_moments import RunJudge, open_keys, subjects_of_run
-    from governance.exceptions import load_exceptions
-    from governance.lifecycle.request_register import register_for
-    from governance.summary import run_text
-    from linkage.reuse import load_model
-    from linkage.run import link, summary_of
+    from linkage.run import link
     from schemas.identity import load_identity
     from schemas.policies import ReplayGuard
 
@@ -85,19 +98,13 @@ def link_command(
         exceptions=exception_files,
         party=identity.party,
     )
-    model = None if model_file is None else load_model(model_file)
-    if model is not None and model.agreement_digest != agreed.digest:
-        click.echo(
-            "Warning: the model was trained under another agreement, or another version of it.", err=True
-        )
-    asked_for = register_for(requests_file, agreement_file)
-    judge = RunJudge(
+    model = _model(model_file, agreed)
+    judge = _judge(
         agreed,
-        today=datetime.now(UTC).date(),
-        exceptions=load_exceptions(exception_files, agreed),
-        last_run=subjects_of_run(last_run),
-        readable_keys=open_keys({key_file.parent, *(path.parent for path in packages)}),
-        requests=() if asked_for is None else asked_for.asking()(()),
+        exception_files=exception_files,
+        last_run=last_run,
+        folders={key_file.parent, *(path.parent for path in packages)},
+        requests=(requests_file, agreement_file),
     )
     with announcing() as announce:
         result = link(
@@ -113,10 +120,63 @@ def link_command(
             judge=judge,
             model=model,
             fill_model=fill_model,
+            engine=engine,
             stage=announced(announce),
         )
-    figures = summary_of(result, agreed)
     note(run=result.run_id, counts={"packages": len(packages), "subjects": result.subjects})
+    _tell(result, agreed, out, as_json=as_json)
+
+
+def _model(model_file: Path | None, agreed: Agreement) -> SavedModel | None:
+    """Return the model to score with, and warn where it was trained under something else."""
+    from linkage.reuse import load_model
+
+    model = None if model_file is None else load_model(model_file)
+    if model is not None and model.agreement_digest != agreed.digest:
+        click.echo(
+            "Warning: the model was trained under another agreement, or another version of it.", err=True
+        )
+    return model
+
+
+def _judge(
+    agreed: Agreement,
+    *,
+    exception_files: tuple[Path, ...],
+    last_run: Path | None,
+    folders: set[Path],
+    requests: tuple[Path | None, Path],
+) -> RunJudge:
+    """Return who asks the rules of this run.
+
+    Args:
+        agreed: The agreement of the run.
+        exception_files: Exceptions that were granted.
+        last_run: Folder of the run before.
+        folders: Where keys may lie open.
+        requests: The register of requests, None for the usual one, and the agreement's file that it stands beside.
+    """
+    from governance.check_moments import RunJudge, open_keys, subjects_of_run
+    from governance.exceptions import load_exceptions
+    from governance.lifecycle.request_register import register_for
+
+    asked_for = register_for(*requests)
+    return RunJudge(
+        agreed,
+        today=datetime.now(UTC).date(),
+        exceptions=load_exceptions(exception_files, agreed),
+        last_run=subjects_of_run(last_run),
+        readable_keys=open_keys(folders),
+        requests=() if asked_for is None else asked_for.asking()(()),
+    )
+
+
+def _tell(result: RunResult, agreed: Agreement, out: Path, *, as_json: bool) -> None:
+    """Print what the run found."""
+    from governance.summary import run_text
+    from linkage.run import summary_of
+
+    figures = summary_of(result, agreed)
     if as_json:
         emit(figures)
     else:
