@@ -10,10 +10,10 @@ import pyarrow as pa
 _MMAP_THRESHOLD, _TRIM_THRESHOLD = -3, -1
 """M_MMAP_THRESHOLD and M_TRIM_THRESHOLD of mallopt(3)."""
 
-_REUSED = 16 << 20
+_REUSED = 4 << 20
 """Bytes of an array up to which its memory serves the next one; larger ones are given back at once."""
 
-_KEPT = 64 << 20
+_KEPT = 32 << 20
 """Most bytes that are kept free for the next arrays, until `give_back`."""
 
 

@@ -23,7 +23,7 @@ reuse()
 def faults():
     return resource.getrusage(resource.RUSAGE_SELF).ru_minflt
 def batch():
-    held = [np.ones(10 << 17) for _ in range(4)]
+    held = [np.ones(3 << 17) for _ in range(8)]
 batch()
 before = faults()
 for _ in range(10):
@@ -34,9 +34,9 @@ print(faults() - before)
 
 @glibc
 def test_the_next_array_takes_the_memory_of_the_last() -> None:
-    """Ten batches of four arrays of 10 MB touch fewer new pages than one of them has."""
+    """Ten batches of eight arrays of 3 MB touch fewer new pages than one of them has."""
     done = subprocess.run([sys.executable, "-c", _PAGES], capture_output=True, text=True, check=True)
-    assert int(done.stdout) < (40 << 20) / resource.getpagesize()
+    assert int(done.stdout) < (24 << 20) / resource.getpagesize()
 
 
 @pytest.mark.parametrize("work", [reuse, give_back])
