@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from itertools import combinations
-from math import log2, sqrt
+from math import log2, prod, sqrt
 
 import numpy as np
 import pytest
@@ -72,6 +72,7 @@ class _Plain:
         self.pairs = {(a, a): n * (n - 1) / 2 for a, n in enumerate(sizes)}
         self.pairs |= {(a, b): sizes[a] * sizes[b] for a, b in combinations(range(graph.agencies), 2)}
         self.prior = sum(self.probability) / max(sum(self.pairs.values()), 1)
+        self.told = {(link, end): 1.0 for link in range(len(graph.links)) for end in (0, 1)}
         self.link_of = {frozenset(link[:2]): n for n, link in enumerate(graph.links)}
 
     def kind(self, link: int) -> tuple[int, int]:
@@ -115,20 +116,23 @@ class _Plain:
                 continue
             between = self.link_of.get(frozenset((far, beside)))
             alike = 0.0 if between is None else self.probability[between]
-            above += (free * (1 - alike) + alike) * odds[rival]
-            below += odds[rival]
+            # As the rival's own far end sees it: less, where that one is taken.
+            strength = odds[rival] * self.told[rival, 0 if left == beside else 1]
+            above += (free * (1 - alike) + alike) * strength
+            below += strength
         return above / below
 
     def turn(self) -> list[float]:
         """Weigh every link once more; return the weights."""
         shifts = {kind: self.shift(kind) for kind in self.pairs}
         weights = [weight + shifts[self.kind(n)] for n, weight in enumerate(self.by_itself)]
-        odds, settled = [2**weight for weight in weights], []
+        odds, fresh = [2**weight for weight in weights], dict(self.told)
         for link, (left, right, _) in enumerate(self.graph.links):
-            factor = 1.0
             if self.graph.agency[left] != self.graph.agency[right]:
-                factor = self._changed(link, left, right, odds) * self._changed(link, right, left, odds)
-            settled.append(weights[link] + log2(factor))
+                for end, (near, far) in enumerate(((left, right), (right, left))):
+                    fresh[link, end] = sqrt(self.told[link, end] * self._changed(link, near, far, odds))
+        self.told = fresh
+        settled = [weight + log2(fresh[link, 0] * fresh[link, 1]) for link, weight in enumerate(weights)]
         self.probability = [_probability(weight) for weight in settled]
         return settled
 
@@ -275,12 +279,12 @@ def test_a_link_without_rivals_keeps_its_weight() -> None:
 
 
 def test_of_two_candidates_the_stronger_gains() -> None:
-    """Where nobody is held twice, the stronger of two candidates is likelier than alone, and the weaker unlikelier."""
+    """Where nobody is held twice, two candidates share one probability by their odds: it is not given away twice."""
     graph = _two_files(40, [(0, -1, 3.0), (0, -2, 1.0)])
     found = _settle(graph)
-    strong, weak = found.weight[-2:]
-    assert strong > 3.0
-    assert weak < 1.0
+    weak = found.weight[-1]
+    assert 0.97 < found.probability[-2:].sum() <= 1.0
+    assert found.probability[-2] / found.probability[-1] == pytest.approx(2**3 / 2**1, rel=0.05)
     # A third record of agency 0 that has the weaker one only, and no rival: nearly everybody else has a partner.
     left = _settle(_two_files(40, [(0, -1, 3.0), (1, -2, 1.0)]))
     assert left.weight[-1] > 1.0
@@ -331,6 +335,30 @@ def test_agencies_that_share_nobody_are_told_apart_from_those_that_share_all() -
 def test_the_example_of_the_guide() -> None:
     """The three left-over records of docs/guides/linkage-unit.md have the weights that the guide prints."""
     found = _settle(_two_files(97, [(0, -1, 4.0), (0, -2, 2.0), (1, -2, 1.0)]))
-    assert [round(weight, 1) for weight in found.weight[-3:].tolist()] == [4.8, -4.0, 1.8]
-    assert [round(share, 2) for share in found.probability[-3:].tolist()] == [0.97, 0.06, 0.78]
+    assert [round(weight, 1) for weight in found.weight[-3:].tolist()] == [9.0, -9.6, 7.3]
+    assert [round(share, 3) for share in found.probability[-3:].tolist()] == [0.998, 0.001, 0.994]
+    alone = _settle(_two_files(97, [(0, -1, 4.0), (0, -2, 2.0)]))
+    assert [round(share, 2) for share in alone.probability[-2:].tolist()] == [0.8, 0.2]
     assert [round(_probability(weight), 2) for weight in (4.0, 2.0, 1.0)] == [0.94, 0.8, 0.67]
+
+
+@given(st.lists(st.floats(-4.0, 6.0), min_size=4, max_size=4))
+@settings(max_examples=40, deadline=None)
+def test_a_chain_of_candidates_equals_all_its_matchings(weights: list[float]) -> None:
+    """Where nobody is held twice, probabilities are those of a sum over every way to pair the records one to one."""
+    ends = [(0, -1), (0, -2), (1, -2), (1, -3)]
+    graph = _two_files(97, [(*pair, weight) for pair, weight in zip(ends, weights, strict=True)])
+    found = _settle(graph, 400)
+    left_over = [max(LEAST_LEFT, 1 - found.covered[0, 1]), max(LEAST_LEFT, 1 - found.covered[1, 0])]
+    none = sqrt(left_over[0] * left_over[1])  # of either end, each for half
+    odds = [2 ** (weight + found.shift[0, 1]) / none for weight in weights]
+    total, held = 0.0, [0.0] * len(ends)
+    for size in range(len(ends) + 1):
+        for chosen in combinations(range(len(ends)), size):
+            used = [end for n in chosen for end in ends[n]]
+            if len(set(used)) == len(used):
+                ways = prod(odds[n] for n in chosen)
+                total += ways
+                for n in chosen:
+                    held[n] += ways
+    assert found.probability[-4:].tolist() == pytest.approx([way / total for way in held], abs=1e-4)
