@@ -59,6 +59,12 @@ def test_what_is_sealed_is_foreseen(small_county: SmallCounty, tmp_path: Path) -
         assert foreseen[name] == real["quality"][name]
     text = small_county.seal("police", *words, "--dry-run", out="as-text").stdout
     assert "Left out before sealing: 1 people." in text
+    assert (
+        "Pairs to be kept apart: 1 of 2 listed. With a reference that the extract does not have: 1." in text
+    )
+    assert (
+        f"Contacts that would leave: {real['contacts_sent']:,}, all after {real['contacts_after']}." in text
+    )
     assert "Sealed now, this would not be refused." in text
     assert refs[0] not in text
 
