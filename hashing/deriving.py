@@ -104,7 +104,7 @@ class Deriving:
 
     @classmethod
     def begin(cls, team: Normalising, fields: Mapping[str, Coded], standards: Mapping[str, str]) -> Deriving:
-        """Have the processes of `team` make derived values; they end when that is done, or at `close`."""
+        """Have the processes of `team` make derived values; they end at `close`."""
         chosen = {name: coded for name, coded in fields.items() if 0 < len(coded.values) <= _MOST}
         made = {}
         for name in longest_first(chosen):
@@ -112,7 +112,6 @@ class Deriving:
             tables = team.beside(_tables, name, values, dict(standards))
             if tables is not None:
                 made[name] = _Made(values=values, order=None, tables=tables)
-        team.finish()
         return cls(made, team)
 
     def renumbered(self, fields: Mapping[str, tuple[Coded, Codes]]) -> Deriving:
@@ -123,11 +122,11 @@ class Deriving:
         """
         return Deriving(
             {
-                field: replace(
+                name: replace(
                     made, values=column.values, order=old if made.order is None else made.order[old]
                 )
-                for field, (column, old) in fields.items()
-                if (made := self._made.get(field)) is not None
+                for name, (column, old) in fields.items()
+                if (made := self._made.get(name)) is not None
             },
             self._team,
         )

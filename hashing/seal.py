@@ -311,7 +311,7 @@ def sealing(
     with ExitStack() as stack:
         aside = stack.enter_context(closing(Workers(beside, 1, apart=count > 1)))
         other = aside.submit(_do)
-        aside.finish()  # its process ends with its work, and holds no memory while others seal
+        aside.end_with(other)
         digests = digests_of(derived, keys, needed, versions=versions)
         # Rooms: one a worker, one that is ready, one that is written.
         job = _job(digests, keys, passes, rooms=count + 2)

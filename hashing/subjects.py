@@ -252,12 +252,12 @@ def collapse_stream(
     try:
         records = reader.read(stream.batches, team)
         people = people_of(records, mapping, today)
+        has_ref, anything = _usable(people, stream.source)
         deriving = Deriving.begin(team, people.fields, standards)
     except BaseException:
         team.close()
         raise
     quality, rows = people.quality, records.rows
-    has_ref, anything = _usable(people, stream.source)
     undated = "record_date" in records.contacts
     contacts = contacts_of(records, mapping, today)
     rejected = _rejected(

@@ -16,6 +16,7 @@ from collections.abc import Callable
 from concurrent.futures import Executor, Future, ProcessPoolExecutor, ThreadPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from multiprocessing import get_context
+from threading import Lock
 from typing import Any, TypeVar
 
 from schemas.errors import OutputError
@@ -83,6 +84,7 @@ class Workers:
         self._shared = shared
         pool = _forked(shared, workers) if workers > 1 or apart else None
         self._forks = pool is not None
+        self._ending, self._ended = Lock(), False
         self._pool: Executor = pool or ThreadPoolExecutor(1, thread_name_prefix="seal")
 
     def submit(self, work: Callable[..., T], *arguments: Any) -> Future[T]:
@@ -109,10 +111,16 @@ class Workers:
                 remedy="Close other programs and seal again; nothing was written.",
             ) from None
 
-    def finish(self) -> None:
-        """Let the workers end when the work is done, without waiting for that."""
-        self._pool.shutdown(wait=False)
+    def end_with(self, future: Future[Any]) -> None:
+        """Let the workers end when this work is done, so that they hold no memory longer."""
+        future.add_done_callback(lambda _done: self._end(wait=False))
 
     def close(self) -> None:
-        """End the work, finished or not."""
-        self._pool.shutdown(wait=True, cancel_futures=True)
+        """End the work, finished or not, and wait until nobody is left."""
+        self._end(wait=True)
+
+    def _end(self, *, wait: bool) -> None:
+        with self._ending:
+            ended, self._ended = self._ended, True
+        if not ended:
+            self._pool.shutdown(wait=wait, cancel_futures=True)

@@ -104,11 +104,6 @@ class Normalising:
         future = self._workers.submit(work, *arguments)
         return lambda: Workers.result(future)
 
-    def finish(self) -> None:
-        """End it when everything is done, without waiting for that."""
-        if self._workers is not None:
-            self._workers.finish()
-
     def close(self) -> None:
         """End it, whether everything is done or not."""
         if self._workers is not None:

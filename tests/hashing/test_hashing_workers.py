@@ -154,6 +154,23 @@ def test_processes_end_with_the_sealing(derived: dict[str, Column]) -> None:
     assert all(_gone(int(pid)) for pid in children)
 
 
+@forks
+def test_a_process_can_end_with_its_work() -> None:
+    """What it returned is there still; closing afterwards is no error, and closing before ends it."""
+    team = Workers(None, 1, apart=True)
+    future = team.submit(_whoami)
+    team.end_with(future)
+    pid = team.result(future)
+    assert pid != os.getpid()
+    assert _gone(pid)
+    team.close()
+    early = Workers(None, 1, apart=True)
+    waiting = early.submit(_whoami)
+    early.end_with(waiting)
+    early.close()
+    assert waiting.done()
+
+
 _PARENT = """
 import os, signal, sys
 sys.path.insert(0, {root!r})
