@@ -135,7 +135,6 @@ class _Foresight:
             "normaliser": normaliser_fingerprint().hex(),
             "standards": dict(self._agreement.standards),
             "quality": asdict(prepared.subjects.quality),
-            "people_without_contact": prepared.subjects.count - in_contact,
         }
         if self._ceremony is not None:
             facts["linkage_secret"] = dict(facts_of(self._ceremony))

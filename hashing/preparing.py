@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from datetime import date, datetime
 from pathlib import Path
+from typing import Any
 
 from governance.agreement import Agreement
 from governance.agreement_check import Job
@@ -86,6 +87,10 @@ class Prepared:
     def shuffled(self) -> Prepared:
         """Return it with its people in random order."""
         return replace(self, subjects=shuffle(self.subjects))
+
+    def told(self) -> dict[str, Any]:
+        """Return what the agency is told of people who are left out."""
+        return {} if self.left_out is None else {"left_out": asdict(self.left_out)}
 
 
 def mapping_of(mapping_file: Path | None, agency: str) -> AgencyMapping:

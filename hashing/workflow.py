@@ -78,6 +78,32 @@ def seal_extract(
         TallystickError: The input, the agreement or a key does not fit.
     """
     require_possible(order, now)
+    sealing = _permitted(order, identity, secret, now, announce)
+    announce("reading and normalising")
+    prepared = prepare(order, agreement=sealing.agreement, agency=identity.party, today=now.date())
+    refuse_objected(prepared.subjects, order.requests, identity.party)
+    prepared = prepared.shuffled()  # what it was made of is as large, and goes
+    give_back()
+    apart = kept_apart(order, prepared.subjects)
+    announce("sealing")
+    report = sealing.write(order, prepared, apart)
+    return {
+        **report_dict(report),
+        "source": prepared.read.source,
+        "read_as": prepared.read.read_as,
+        **prepared.told(),
+        **({} if order.do_not_link is None else {"do_not_link": apart_counts(apart)}),
+    }
+
+
+def _permitted(
+    order: Order,
+    identity: PrivateIdentity,
+    secret: LinkageSecret,
+    now: datetime,
+    announce: Callable[[str], None],
+) -> _Sealing:
+    """Return who seals under what, when agreement, keys, linkage secret and exceptions allow it."""
     agreement = require_agreement(
         order.agreement_file,
         today=now.date(),
@@ -87,33 +113,15 @@ def seal_extract(
     )
     unit = require_place(agreement, identity)
     require_secret(agreement, secret.ceremony, now.date())
-    granted = load_exceptions(order.exceptions, agreement)
-    announce("reading and normalising")
-    prepared = prepare(order, agreement=agreement, agency=identity.party, today=now.date())
-    refuse_objected(prepared.subjects, order.requests, identity.party)
-    prepared = prepared.shuffled()  # what it was made of is as large, and goes
-    give_back()
-    apart = kept_apart(order, prepared.subjects)
-    announce("sealing")
-    sealing = _Sealing(
+    return _Sealing(
         agreement=agreement,
         identity=identity,
         unit=unit,
         secret=secret,
-        granted=granted,
+        granted=load_exceptions(order.exceptions, agreement),
         now=now,
         announce=announce,
     )
-    report = sealing.write(order, prepared, apart)
-    told: dict[str, Any] = {} if prepared.left_out is None else {"left_out": asdict(prepared.left_out)}
-    if order.do_not_link is not None:
-        told["do_not_link"] = apart_counts(apart)
-    return {
-        **report_dict(report),
-        "source": prepared.read.source,
-        "read_as": prepared.read.read_as,
-        **told,
-    }
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
