@@ -136,6 +136,7 @@ def _sqlite(query: Query, use_adbc: bool) -> Iterator[Any]:
                 with suppress(adbc.Unsuited):
                     batches = held.enter_context(adbc.sqlite(uri, query.sql, names, SOURCE))
                     kind = f"SQLite, {_BY_ADBC}"
+                    cursor.close()  # it told the names; what it sorted is let go
             yield names, kind
             yield from batches
     except (sqlite3.Error, sqlite3.Warning, UnicodeDecodeError) as error:
