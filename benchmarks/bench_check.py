@@ -97,6 +97,7 @@ def prepare(folder: Path, *, rows: int, passes: int) -> tuple[Path, tuple[str, .
     """Write agreement, key and package; return the package and the options of the check."""
     people = {name: PrivateIdentity.generate(name) for name in ("police", "health", "linkage-unit")}
     document = draft_agreement(
+        everyone=True,
         parties={"police": "police", "health": "health"},
         passes=DEFAULT_PASSES[:passes],
         today=NOW.date(),

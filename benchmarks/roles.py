@@ -46,6 +46,7 @@ def _key_files(folder: Path, passes: Sequence[str] | None, *, plan: bool) -> Non
     # Completed and signed like the agreement of a rehearsal, and marked as one.
     words = ENVIRONMENT["TALLYSTICK_PASSPHRASE"].encode()
     document = read_document(folder / "draft.yaml")
+    document["window"]["everyone"] = True  # so that figures count every subject of the extract
     if passes is not None:
         document["sealing"]["passes"] = list(passes)
     write_rehearsal_agreement(

@@ -116,6 +116,7 @@ class Agreement:
         minimum_agencies: From how many agencies on a person is reported.
         clock: Day that the window ends on: `latest_contact`, `run_day` or `named_day` (one is named at each run).
         rolling: Whether the worst rolling window of `months` may be reported beside the one that ends on that day.
+        everyone: Whether people without a contact in those months are sealed too.
         contact_months: Months of contacts that agencies send, up to the same day; more than `months` only where a
             worst rolling window may be reported, which else is cut where the contacts begin.
         outputs: What a return may say.
@@ -152,6 +153,7 @@ class Agreement:
     minimum_agencies: int
     clock: str
     rolling: bool
+    everyone: bool
     contact_months: int
     outputs: frozenset[str]
     min_cell: int
@@ -209,6 +211,7 @@ def _window(document: Mapping[str, Any]) -> dict[str, Any]:
         "minimum_agencies": window["minimum_agencies"],
         "clock": window.get("clock", "latest_contact"),
         "rolling": window.get("rolling", False),
+        "everyone": window.get("everyone", True),
         "contact_months": window.get("contact_months", window["months"]),
         "outputs": frozenset(outputs["allowed"]),
         "min_cell": min_cell,

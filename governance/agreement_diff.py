@@ -184,11 +184,24 @@ def _contacts(before: Document, after: Document) -> Iterator[Change]:
         yield from _number(("window", key), words, old, new, grows=True)
 
 
+def _everyone(before: Document, after: Document) -> Iterator[Change]:
+    """Compare who is sealed; where nobody says, it is everybody in the extract."""
+    old, new = (bool(window.get("everyone", True)) for window in (before, after))
+    if old != new:
+        said = "are now sealed too" if new else "are no longer sealed"
+        yield Change(
+            path=("window", "everyone"),
+            direction=_direction(wider=new),
+            sentence=f"People without a contact in the window {said}.",
+        )
+
+
 def _settings(before: Document, after: Document) -> Iterator[Change]:
     for section, key, words, default, grows in _NUMBERS:
         a, b = _section(before, section), _section(after, section)
         yield from _number((section, key), words, a.get(key, default), b.get(key, default), grows=grows)
     yield from _contacts(before["window"], after["window"])
+    yield from _everyone(before["window"], after["window"])
     for section, key, words in _SWITCHES:
         yield from _switch((section, key), words, _section(before, section), _section(after, section))
     a, b = _section(before, "outputs"), _section(after, "outputs")
@@ -247,7 +260,7 @@ _COVERED = {
     "exclusions", "exceptions", "transfers",
 }  # fmt: skip
 _REST = {
-    "window": {"months", "minimum_agencies", "rolling", "contact_months"},
+    "window": {"months", "minimum_agencies", "rolling", "everyone", "contact_months"},
     "outputs": {"allowed", "min_cell", "record_level_k", "households"},
     "sealing": {"passes", "budget", "crowded_cell", "max_key_age_days"},
     "matching": {"threshold", "review_from", "largest_cluster"},

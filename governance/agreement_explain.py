@@ -202,6 +202,10 @@ def _told(agreement: Agreement) -> Iterator[str]:
     rolling = "is" if agreement.rolling else "is not"
     yield f"The busiest {agreement.months} months of a longer time {rolling} reported."
     yield f"Agencies send contacts of {agreement.contact_months} months, and keep older ones."
+    if agreement.everyone:
+        yield "Everybody in an agency's extract is sealed, also people without a contact in that time."
+    else:
+        yield "Only people with a contact in that time are sealed; the others stay at the agency."
     yield f"Households {'may' if agreement.households else 'may not'} be reported together."
     yield f"No count below {agreement.min_cell} people leaves."
 

@@ -88,6 +88,7 @@ def draft_agreement(
     unit_id: str = "linkage-unit",
     months: int = 12,
     budget: float = 0.2,
+    everyone: bool = False,
 ) -> dict[str, Any]:
     """Return a draft agreement document between `parties`.
 
@@ -100,6 +101,7 @@ def draft_agreement(
         agreement_id: Identifier of the agreement.
         unit_id: Identifier of the linkage unit.
         months: Length of the window.
+        everyone: Whether people without a contact in the window are sealed too.
         budget: Privacy budget d: unrelated records that a record may be expected to meet in all passes.
     """
     keys = identities or {}
@@ -131,7 +133,7 @@ def draft_agreement(
         ],
         "linkage_unit": with_keys({"id": unit_id}, keys.get(unit_id)),
         "fields": [_field(name, standards or {}) for name in _NECESSITY],
-        "window": {"months": months, "minimum_agencies": 2},
+        "window": {"months": months, "minimum_agencies": 2, "everyone": everyone},
         "outputs": {
             "allowed": ["agencies", "contact_count", "first_date", "last_date", "open_case", "lead_contact"]
         },
@@ -170,7 +172,8 @@ _COMMENTS = {
     "linkage_unit": "Who links the sealed records; it never holds the linkage secret.",
     "dpia": "The data protection impact assessment. Also enter: approved (date), review_due (date).",
     "fields": "The closed list of what is used. use: match, display, filter or reference.",
-    "window": "Contacts of how many months count, and from how many agencies on a person is reported.",
+    "window": "Contacts of how many months count, from how many agencies on a person is reported, and whether people "
+    "without a contact in that time are sealed too (everyone).",
     "outputs": "What an agency may be told, and the smallest count of people that may leave.",
     "sealing": "On which combinations of identifiers records may meet, under which privacy budget.",
     "matching": "From which probability two records are one person, or are for a person to look at.",

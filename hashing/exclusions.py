@@ -93,6 +93,28 @@ def leave_out(subjects: Subjects, kinds: Mapping[str, str]) -> tuple[Subjects, L
     return _without(subjects, np.array(sorted(first))), told
 
 
+def only_in_contact(subjects: Subjects, held: np.ndarray[tuple[int], np.dtype[np.int32]]) -> Subjects:
+    """Return the subjects who have a contact that leaves; the others are no part of what is asked.
+
+    Args:
+        subjects: The agency's subjects.
+        held: The subject of each contact that leaves.
+
+    Raises:
+        ExtractError: Nobody has one.
+    """
+    alone = np.ones(subjects.count, dtype=bool)
+    alone[held] = False
+    gone = np.flatnonzero(alone)
+    if len(gone) == subjects.count:
+        raise ExtractError(
+            "nobody in the extract has a contact in the window of the agreement, so there is nobody to seal.",
+            remedy="Check the dates of the contacts, the column that mapping.yaml names for them, and --as-of. Under "
+            "an agreement with window.everyone people without a contact are sealed too.",
+        )
+    return subjects if len(gone) == 0 else _without(subjects, gone)
+
+
 def _without(subjects: Subjects, gone: np.ndarray[tuple[int], np.dtype[np.int64]]) -> Subjects:
     stays = np.ones(subjects.count, dtype=bool)
     stays[gone] = False

@@ -292,6 +292,7 @@ def seal_subjects(
     ) as begun:
         facts = {
             **_facts(subjects, agreement, keys, after),
+            "people_without_contact": subjects.count - len(np.unique(sent.subject)),
             "seal_id": seal_id,
             **({} if secret_facts is None else {"linkage_secret": dict(secret_facts)}),
             **({} if exclusions is None else {"exclusions": dict(exclusions)}),

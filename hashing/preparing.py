@@ -15,10 +15,10 @@ from governance.agreement_signatures import require_own_keys
 from governance.check_moments import secret_facts
 from governance.lifecycle.request_register import RequestRegister
 from hashing.apart import NOBODY, Apart, read_apart
-from hashing.exclusions import LeftOut, attested, leave_out, read_exclusions
+from hashing.exclusions import LeftOut, attested, leave_out, only_in_contact, read_exclusions
 from hashing.extract import Stream, open_extract
 from hashing.mapping import AgencyMapping, load_mapping
-from hashing.package import shuffle
+from hashing.package import in_window, shuffle
 from hashing.reading.database import Query
 from hashing.secret import Ceremony
 from hashing.subjects import Subjects, collapse_stream
@@ -76,12 +76,14 @@ class Prepared:
         read: The extract, read to its end.
         subjects: The people, without those who are left out.
         left_out: Who was left out by the file of exclusions; None without one.
+        without_contact: People left out as they have no contact in the window; None where all are sealed.
         exclusions: Kind of exclusion -> people left out, all told, as the package attests.
     """
 
     read: Stream
     subjects: Subjects
     left_out: LeftOut | None
+    without_contact: int | None
     exclusions: Mapping[str, int] | None
 
     def shuffled(self) -> Prepared:
@@ -90,7 +92,10 @@ class Prepared:
 
     def told(self) -> dict[str, Any]:
         """Return what the agency is told of people who are left out."""
-        return {} if self.left_out is None else {"left_out": asdict(self.left_out)}
+        told: dict[str, Any] = {} if self.left_out is None else {"left_out": asdict(self.left_out)}
+        if self.without_contact is not None:
+            told["without_contact"] = self.without_contact
+        return told
 
 
 def mapping_of(mapping_file: Path | None, agency: str) -> AgencyMapping:
@@ -195,7 +200,7 @@ def refuse_objected(subjects: Subjects, requests: RequestRegister | None, party:
 
 
 def prepare(order: Order, *, agreement: Agreement, agency: str, today: date) -> Prepared:
-    """Read and collapse the extract, and leave out whom the file of exclusions names.
+    """Read and collapse the extract, and leave out whom the file of exclusions names and who had no contact.
 
     Raises:
         ExtractError, MappingError, InputError: The extract, the mapping or the file does not fit.
@@ -209,15 +214,20 @@ def prepare(order: Order, *, agreement: Agreement, agency: str, today: date) -> 
         standards=agreement.standards,
         match_fields=agreement.match_fields,
     )
-    if order.exclude is None:
-        return Prepared(read=read, subjects=subjects, left_out=None, exclusions=order.exclusions)
-    kinds = [entry.kind for entry in agreement.exclusions]
-    subjects, left_out = leave_out(subjects, read_exclusions(order.exclude, kinds))
+    left_out, exclusions = None, order.exclusions
+    if order.exclude is not None:
+        kinds = [entry.kind for entry in agreement.exclusions]
+        subjects, left_out = leave_out(subjects, read_exclusions(order.exclude, kinds))
+        exclusions = attested(kinds, left_out, order.exclusions or {})
+    everyone = subjects.count
+    if not agreement.everyone:
+        subjects = only_in_contact(subjects, in_window(subjects.contacts, agreement, order.as_of)[0].subject)
     return Prepared(
         read=read,
         subjects=subjects,
         left_out=left_out,
-        exclusions=attested(kinds, left_out, order.exclusions or {}),
+        without_contact=None if agreement.everyone else everyone - subjects.count,
+        exclusions=exclusions,
     )
 
 

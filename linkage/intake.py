@@ -22,7 +22,7 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from governance.agreement import Agreement
-from linkage.intake_checks import check_bounds, check_count, check_fellows, check_once
+from linkage.intake_checks import check_bounds, check_count, check_fellows, check_once, require_contact
 from linkage.rekey import Rekeying
 from schemas.container import OpenedPackage, open_package
 from schemas.errors import LinkageError, SchemaMismatch, SignerNotParty
@@ -324,6 +324,8 @@ def take_in(
                 progress(len(arrivals), len(paths))
         (guard or ReplayGuard()).check_all((each.sender.manifest, each.where) for each in arrivals)
         _load(con, arrivals, agreement, rekeying)
+    if not agreement.everyone:
+        require_contact(con, {each.sender.agency: each.where for each in arrivals})
     return [arrival.sender for arrival in arrivals]
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+import duckdb
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -83,3 +84,21 @@ def check_count(found: int, *, versions: int, subjects: int, where: str) -> None
         raise SchemaMismatch(f"holds {found} versions where its manifest declares {versions}.", where=where)
     if subjects > versions:  # every subject has a version
         raise SchemaMismatch(f"declares {subjects} subjects and only {versions} versions.", where=where)
+
+
+def require_contact(con: duckdb.DuckDBPyConnection, where: Mapping[str, str]) -> None:
+    """Refuse packages that hold people without a contact, under an agreement that lets none be sealed.
+
+    Args:
+        con: The run, after intake.
+        where: Agency -> its package.
+    """
+    rows = con.execute(
+        "SELECT agency, count(*) FROM subjects ANTI JOIN contacts USING (subject) GROUP BY agency ORDER BY agency"
+    ).fetchall()
+    for agency, people in rows:
+        raise SchemaMismatch(
+            f"holds {people} people without a contact in the window; the agreement lets only the others be sealed.",
+            where=where[agency],
+            remedy="Ask the agency to seal again.",
+        )

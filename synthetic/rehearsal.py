@@ -13,7 +13,9 @@ from governance.agreement import Agreement, Budget, load_agreement
 from governance.agreement_check import require_agreement
 from governance.agreement_rehearsal import write_rehearsal_agreement
 from governance.draft import draft_agreement
+from hashing.exclusions import only_in_contact
 from hashing.mapping import AgencyMapping
+from hashing.package import in_window
 from hashing.planner import Plan, plan_passes
 from hashing.subjects import Subjects, guess_standards
 from linkage.run import RunResult, link
@@ -88,7 +90,7 @@ def rehearse(
         if agreement_file is None:
             prepared = _planned(inputs, folder, now.date(), stages, budget)
         else:
-            prepared = _given(inputs, agreement_file, now.date(), stages)
+            prepared = _given(inputs, agreement_file, now.date(), as_of, stages)
         roles = _roles(work, prepared.document, now, as_of)
         seals = seal_all(prepared.subjects, roles, stages)
         result = _link(roles, list(prepared.subjects), stages)
@@ -108,11 +110,18 @@ def rehearse(
     )
 
 
-def _given(inputs: Inputs, agreement_file: Path, today: date, stages: Stages) -> _Prepared:
+def _given(
+    inputs: Inputs, agreement_file: Path, today: date, as_of: date | None, stages: Stages
+) -> _Prepared:
     """Collapse the extracts by an agreement that is there already."""
     given = load_agreement(agreement_file, today=today)
     _require_parties(given, inputs)
     subjects = collapse_all(inputs, given.standards, given.match_fields, today, stages)
+    if not given.everyone:
+        subjects = {
+            name: only_in_contact(each, in_window(each.contacts, given, as_of)[0].subject)
+            for name, each in subjects.items()
+        }
     return _Prepared(document=given.document, subjects=subjects, plan=None)
 
 
@@ -149,6 +158,7 @@ def _planned(inputs: Inputs, folder: Path, today: date, stages: Stages, budget: 
         agreement_id="rehearsal",
         unit_id=UNIT,
         budget=budget,
+        everyone=True,  # so that accuracy is measured on all records; adapt it before it is used
     )
     return _Prepared(document=document, subjects=subjects, plan=plan)
 

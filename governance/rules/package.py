@@ -228,9 +228,23 @@ def scheme_version(package: PackageSubject) -> Iterator[Fault]:
         )
 
 
+def _without_contact(package: PackageSubject) -> Iterator[Fault]:
+    without = package.stated.facts.get("people_without_contact")
+    if not package.agreement.everyone and without != 0:
+        yield Fault(
+            sentence="People without a contact in the window were sealed, and the agreement does not allow it.",
+            where=f"{package.where}: manifest, facts.people_without_contact",
+            evidence=f"{without} people" if isinstance(without, int) else "the package does not say how many",
+            fix="Seal again: Tallystick leaves them out. Or agree on window.everyone.",
+            owner=_sender(package),
+        )
+
+
 @rule("P08", Severity.BLOCK, _BOTH, "Record dates lie in the window and not in the future", why=_MINIMAL)
 def record_dates(package: PackageSubject) -> Iterator[Fault]:
-    """Contacts are dated, after the day that the package names and not after the day it was made."""
+    """Contacts are dated, after the day that the package names and not after the day it was made; none is missing."""
+    if package.stated.kind == "sealed":
+        yield from _without_contact(package)
     part = (package.parts or {}).get("contacts")
     facts = part.columns.get("day") if part is not None else None
     if facts is None or facts.low is None or facts.high is None:

@@ -44,6 +44,8 @@ def _told_lines(told: Mapping[str, Any]) -> list[str]:
             f"Left out before sealing: {left['people']:,} people. References of the file that the extract does not "
             f"have: {left['not_found']:,}."
         )
+    if (alone := told.get("without_contact")) is not None:
+        lines.append(f"Without a contact in the window, and so not sealed: {alone:,} people.")
     if apart := told.get("do_not_link"):
         lines.append(
             f"Pairs to be kept apart: {apart['pairs']:,} of {apart['listed']:,} listed. With a reference that the "

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import csv
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
@@ -19,9 +20,11 @@ from governance.agreement_template import Wishes, draft_from_template
 from governance.draft import agreement_yaml
 from governance.exceptions import PAYLOAD_TYPE, new_exception
 from hashing.ceremony import Ceremony, LinkageSecret, save_secret
+from hashing.mapping import load_mapping
 from schemas.atomic import atomic_write
 from schemas.canonical import canonical_json, parse_canonical, parse_json
 from schemas.container import open_package, write_package
+from schemas.dates import months_before
 from schemas.dsse import parse_envelope, sign_payload
 from schemas.identity import PrivateIdentity, save_identity
 from schemas.payload import RETURN
@@ -69,6 +72,19 @@ class SmallCounty:
             *("--out", self.path(made[0]), "--crosswalk", self.path(made[1]), *words),
             env=WORDS,
         )
+
+    def in_contact(self, agency: str, last: date) -> list[str]:
+        """Return the references of an agency with a row dated in the window that ends on `last`, read row by row."""
+        extracts = self.path("extracts")
+        mapping = load_mapping(extracts / "mapping.yaml")[agency]
+        after, found = months_before(last, self.agreement.contact_months), []
+        with (extracts / f"{agency}.csv").open(encoding="utf-8-sig", newline="") as stream:
+            for row in csv.DictReader(stream):
+                made = row[mapping.columns["record_date"]]
+                days = [datetime.strptime(made, form).date() for form in mapping.dates["record_date"] if made]
+                if days and after < days[0] <= last:
+                    found.append(row[mapping.columns["ref"]])
+        return list(dict.fromkeys(found))
 
     def link(self, *words: str | Path, out: str = "run") -> Result:
         """Link the packages of all agencies."""

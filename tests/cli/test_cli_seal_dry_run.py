@@ -43,7 +43,7 @@ def both(county: SmallCounty, out: str, *words: str | Path) -> tuple[dict[str, A
 
 def test_what_is_sealed_is_foreseen(small_county: SmallCounty, tmp_path: Path) -> None:
     """People, contacts, exclusions and pairs are counted alike, and nobody is named."""
-    refs = references(small_county)
+    refs = small_county.in_contact("police", date(2026, 6, 30))
     (tmp_path / "exclude.csv").write_text(f"ref,reason\n{refs[0]},{KINDS[0]}\nnobody,\n", encoding="utf-8")
     (tmp_path / "apart.csv").write_text(f"ref,other_ref\n{refs[3]},{refs[4]}\nnobody,{refs[5]}\n")
     words: Words = ("--exclude", tmp_path / "exclude.csv", "--do-not-link", tmp_path / "apart.csv")

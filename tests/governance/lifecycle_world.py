@@ -249,6 +249,7 @@ def make_county(folder: Path) -> County:
     """Make everything in `folder`."""
     identities = {name: PrivateIdentity.generate(name) for name in (*AGENCIES, UNIT)}
     document = draft_agreement(
+        everyone=True,
         parties=dict(zip(AGENCIES, AGENCIES, strict=True)),
         passes=("dob+forename.canonical+surname.canonical",),
         today=NOW.date(),

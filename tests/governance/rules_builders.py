@@ -61,6 +61,7 @@ def stated(**changes: Any) -> Stated:
         "scheme": SCHEME,
         "seal_id": "5f" * 16,
         "contacts_after": "2025-06-30",
+        "people_without_contact": 0,
         "key_check": "right",
         "normaliser": "right",
         "quality": {"fields": {"dob": {"ok": 98, "missing": 1, "placeholder": 0, "invalid": 1}}},

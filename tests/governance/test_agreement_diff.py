@@ -21,6 +21,7 @@ CASES: list[tuple[Change, Direction, str]] = [
     (lambda d: d["window"].update(minimum_agencies=3), N, "from 2 to 3"),
     (lambda d: d["window"].update(rolling=True), W, "rolling window is now allowed"),
     (lambda d: d["window"].update(rolling=True, contact_months=24), W, "agencies send goes from 12 to 24"),
+    (lambda d: d["window"].update(everyone=True), W, "without a contact in the window are now sealed too"),
     (lambda d: d["window"].update(clock="run_day"), X, "window.clock was changed"),
     (lambda d: d["outputs"].update(households=True), W, "households is now allowed"),
     (lambda d: d["outputs"].update(min_cell=3), W, "from 5 to 3"),

@@ -109,6 +109,20 @@ def test_months_of_contacts_are_those_of_the_window_unless_named() -> None:
     assert "Agencies send contacts of 24 months" in told
 
 
+def test_who_is_sealed_is_told_and_is_everybody_unless_said_otherwise() -> None:
+    """An agreement without the entry seals all, as it always did; a draft says false; the explanation says which."""
+    document = complete_document()
+    assert not parse_agreement(document).everyone
+    assert "the others stay at the agency" in _told(document)
+    del document["window"]["everyone"]
+    assert parse_agreement(document).everyone
+    assert "also people without a contact" in _told(document)
+
+
+def _told(document: dict[str, Any]) -> str:
+    return " ".join(line for section in explained(parse_agreement(document)) for line in section.lines)
+
+
 def test_every_form_of_the_schema_has_words() -> None:
     """Each pattern and format that the schema asks for is told in words, with an example or what it is made of."""
 

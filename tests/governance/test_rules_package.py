@@ -58,6 +58,14 @@ def _older(months: int, first: date) -> PackageSubject:
     )
 
 
+def _everyone(without: int) -> PackageSubject:
+    """Return a package with people without a contact, under an agreement that lets everybody be sealed."""
+    return replace(
+        package(stated=stated(facts_people_without_contact=without)),
+        agreement=agreement_of(window={"months": 12, "minimum_agencies": 2, "everyone": True}),
+    )
+
+
 FAILING: list[Case] = [
     ("P01", _without_part),
     ("P01", _with_more),
@@ -91,6 +99,8 @@ FAILING: list[Case] = [
         ),
     ),
     ("P08", lambda: _older(24, date(2023, 1, 1))),
+    ("P08", lambda: package(stated=stated(facts_people_without_contact=3))),
+    ("P08", lambda: package(stated=stated(facts_people_without_contact=None))),
     ("P09", lambda: package(stated=stated(sender="housing"))),
     ("P09", lambda: package(signer="health")),
     ("P10", lambda: with_part("versions", column_subject={"high": 100})),
@@ -113,6 +123,7 @@ PASSING: list[Case] = [
     ("P02", lambda: with_part("tokens-01", rows=10_000, column_block={"small": 8})),
     ("P06", lambda: package(stated=stated(facts_linkage_secret=None))),
     ("P08", lambda: _older(24, date(2024, 7, 2))),
+    ("P08", lambda: _everyone(3)),
     ("P08", lambda: package(stated=stated(created_at=datetime(2026, 6, 29, tzinfo=UTC)))),
     ("P10", lambda: package(stated=stated(run_id="2026-06-30T1200"))),
     ("P12", lambda: replace(_excluding(), stated=stated(facts_exclusions={"protected_address": 0}))),

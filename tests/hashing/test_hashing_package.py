@@ -52,6 +52,7 @@ ROWS = [
 def agreement() -> Agreement:
     """An agreement between two agencies."""
     document = draft_agreement(
+        everyone=True,
         parties={"police": "police", "health": "health"},
         passes=["dob+surname.phonetic", "postcode+forename.initial"],
         today=date(2026, 1, 1),
@@ -119,7 +120,11 @@ def test_package_holds_what_the_specification_says(
         "counted",
         "seal_id",
         "contacts_after",
+        "people_without_contact",
     }
+    assert facts["people_without_contact"] == subjects.count - len(
+        set(contacts.column("subject").to_pylist())
+    )
     assert set(facts["counted"]["passes"]) == {blocking.name for blocking in agreement.passes}  # type: ignore[index, call-overload]
     assert facts["contacts_after"] == report.contacts_after == "2025-02-09"
     assert (report.contacts_sent, report.contacts_kept_back) == (9, 0)

@@ -162,6 +162,7 @@ def make_world(folder: Path) -> World:
     }
     identities = {name: PrivateIdentity.generate(name) for name in (*AGENCIES, UNIT)}
     document = draft_agreement(
+        everyone=True,
         parties={name: name for name in AGENCIES},
         passes=PASSES,
         today=NOW.date(),

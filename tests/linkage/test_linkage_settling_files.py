@@ -53,6 +53,7 @@ def _world(folder: Path) -> tuple[World, dict[tuple[str, int], str]]:
         person |= {(name, number): of_ref[ref] for ref, number in pairs}
     identities = {name: PrivateIdentity.generate(name) for name in (*NAMES, UNIT)}
     document = draft_agreement(
+        everyone=True,
         parties={name: name for name in NAMES},
         passes=PASSES,
         today=NOW.date(),
