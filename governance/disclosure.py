@@ -203,8 +203,11 @@ def safe_run(summary: Mapping[str, Any], *, min_cell: int) -> dict[str, Any]:
         min_cell=min_cell,
         with_total=False,  # a person is told of to several agencies, so there is no total
     )
+    found = summary["clusters"]
+    # Everything in the review file: links between the bounds, and believed or cut ones that a person has to see.
+    review = sum(map(int, found.get("to_review", {"band": found["review"]}).values()))
     clusters = suppress_counts(
-        {"count": int(summary["clusters"]["count"]), "review": int(summary["clusters"]["review"])},
+        {"count": int(found["count"]), "review": review},
         min_cell=min_cell,
         with_total=False,
     )

@@ -92,7 +92,7 @@ def summary_text(figures: Mapping[str, Any]) -> str:
         "",
         f"Privacy: {blocking['passes']} passes, d = {privacy['d']:.3f} (the limit is 0.2).",
         f"  {privacy_sentence(privacy)}",
-        f"  Links for a person to look at: {figures['clusters']['review']:,}",
+        f"  Links for a person to look at: {figures['clusters']['to_review']:,}",
         "",
         f"Time: {seconds:.0f} s, peak memory {peak:,} MB.",
         STAYS_HERE,

@@ -9,11 +9,10 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.sparse import coo_array
-from scipy.sparse.csgraph import connected_components
 
 from hashing.broad import fit_to
 from hashing.coding import Column, repeated
+from hashing.components import components
 from hashing.likeness import PairModel, levels_of, model_from
 from hashing.pairs import PairCounter, People, family_pairs, level_pairs, pairs_in, pairs_in_groups
 from schemas.scheme import COMPARISONS, Pass
@@ -84,10 +83,8 @@ def people_rows(
             left.append(complete[places])
             right.append(chosen[keys])
     if left:
-        a, b = np.concatenate(left), np.concatenate(right)
-        graph = coo_array((np.ones(len(a), dtype=np.int8), (a, b)), shape=(rows, rows))
-        _, person = connected_components(graph, directed=False)
-        first = first[np.unique(person, return_index=True)[1]]
+        a, b = (np.concatenate(side).astype(np.int32) for side in (left, right))
+        first = first[np.unique(components(a, b, rows))]
     return first
 
 

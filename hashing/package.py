@@ -283,7 +283,7 @@ def seal_subjects(
     limit = agreement.crowded_cell
 
     def count() -> dict[str, object]:
-        from hashing.counts import counts_of  # loads scipy: a process beside the sealing one does it
+        from hashing.counts import counts_of  # a process beside the sealing one loads and does it
 
         return counts_of(with_rarity(derived), subjects.version_subject, agreement.passes, crowded_cell=limit)
 

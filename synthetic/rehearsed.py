@@ -63,6 +63,7 @@ def _clusters(rehearsal: Rehearsal) -> dict[str, Any]:
         "count": clusters.count,
         "largest": clusters.largest,
         "review": clusters.review,
+        "to_review": sum(rehearsal.result.to_review.values()),
         "cut": clusters.cut,
     }
 
