@@ -68,26 +68,40 @@ def _family_gamma(fixed: frozenset[str]) -> str:
     return "CASE " + " ".join(whens) + " ELSE 0 END"
 
 
+def _pattern(blocking: Pass) -> str:
+    """Return the expression of a pair's pattern. Products stand for shifts, which engines write differently."""
+    gammas = [_gamma(comparison, blocking) for comparison in COMPARISONS]
+    gammas.append(_family_gamma(blocking.fixed))
+    return " + ".join(
+        f"(({gamma}) + 1) * {1 << (PATTERN_BITS * place)}" for place, gamma in enumerate(gammas)
+    )
+
+
+def compared_in(index: int, blocking: Pass, *, candidates: str) -> str:
+    """Return the query of the rows of `candidates` that are compared in pass number `index`, with their `pattern`.
+
+    It is written in what SQL has in common: integers, equality, CASE.
+    """
+    return f"""
+        SELECT pair.*, CAST({_pattern(blocking)} AS INTEGER) AS pattern
+        FROM {candidates} AS pair
+        JOIN {token_table(index)} AS l ON l.version = pair.version_l
+        JOIN {token_table(index)} AS r ON r.version = pair.version_r
+        WHERE pair.pass = {index}
+    """
+
+
+def create_compared(con: duckdb.DuckDBPyConnection, *, candidates: str, output: str) -> None:
+    """Create the table `output`, empty: the columns of `candidates` and `pattern`."""
+    con.execute(f"CREATE TABLE {output} AS SELECT *, 0::INTEGER AS pattern FROM {candidates} LIMIT 0")
+
+
 def compare(con: duckdb.DuckDBPyConnection, passes: Sequence[Pass], *, candidates: str, output: str) -> None:
     """Create the table `output`: the rows of `candidates` with their `pattern`.
 
     A pattern holds the gammas of all comparisons and of the family correction, `PATTERN_BITS` each, the first
     comparison in the lowest bits.
     """
-    con.execute(f"CREATE TABLE {output} AS SELECT *, 0::INTEGER AS pattern FROM {candidates} LIMIT 0")
+    create_compared(con, candidates=candidates, output=output)
     for index, blocking in enumerate(passes):
-        gammas = [_gamma(comparison, blocking) for comparison in COMPARISONS]
-        gammas.append(_family_gamma(blocking.fixed))
-        pattern = " + ".join(
-            f"((({gamma}) + 1)::INTEGER << {PATTERN_BITS * place})" for place, gamma in enumerate(gammas)
-        )
-        con.execute(
-            f"""
-            INSERT INTO {output}
-            SELECT pair.*, {pattern} AS pattern
-            FROM {candidates} AS pair
-            JOIN {token_table(index)} AS l ON l.version = pair.version_l
-            JOIN {token_table(index)} AS r ON r.version = pair.version_r
-            WHERE pair.pass = {index}
-            """
-        )
+        con.execute(f"INSERT INTO {output} {compared_in(index, blocking, candidates=candidates)}")

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
@@ -17,7 +16,6 @@ import duckdb
 from linkage.candidates import PassPairs, find_candidates
 from linkage.comparing import compare
 from linkage.database import connect
-from schemas.errors import LinkageError
 from schemas.scheme import Pass
 
 ENGINES = ("duckdb", "spark")
@@ -46,11 +44,10 @@ class Engine(Protocol):
         """Create the table `output`: the rows of `candidates` with their `pattern`."""
 
 
-@dataclass(frozen=True, slots=True)
 class DuckDBEngine:
     """Both steps inside the database of the run, in memory."""
 
-    name: str = ENGINES[0]
+    name = ENGINES[0]
 
     def connect(self) -> AbstractContextManager[duckdb.DuckDBPyConnection]:
         """Return a database that never writes to disk."""
@@ -78,9 +75,10 @@ def open_engine(name: str, folder: Path) -> Iterator[Engine]:
     Raises:
         LinkageError: What the engine needs is not installed. Nothing was read yet.
     """
-    if name == "duckdb":
+    if name == DuckDBEngine.name:
         yield DuckDBEngine()
         return
-    raise LinkageError(
-        f"the engine {name} is not in this release.", where=str(folder.parent), remedy="Use --engine duckdb."
-    )
+    from linkage.spark_engine import spark_engine
+
+    with spark_engine(folder) as engine:
+        yield engine
