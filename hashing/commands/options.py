@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from schemas.terminal import FILE, Command, agreement_option, emit
+
+if TYPE_CHECKING:
+    from hashing.secret import LinkageSecret
+    from schemas.identity import PrivateIdentity
 
 
 def agency_options(command: Command) -> Command:
@@ -20,6 +24,20 @@ def agency_options(command: Command) -> Command:
     ):
         command = option(command)
     return command
+
+
+def unlock(key_file: Path, secret_file: Path, words: bytes | None) -> tuple[PrivateIdentity, LinkageSecret]:
+    """Open the agency's key file and the linkage secret, one after the other.
+
+    Not at the same time: OpenSSL's Argon2id waits for ever when two threads of a process run it (tried with 3.5).
+
+    Raises:
+        KeyFileInvalid, WrongPassphrase, CeremonyError: Of the key file, or else of the linkage secret.
+    """
+    from hashing.secret import load_secret
+    from schemas.identity import load_identity
+
+    return load_identity(key_file, words), load_secret(secret_file, words)
 
 
 def query_options(command: Command) -> Command:

@@ -13,7 +13,14 @@ import click
 from governance.audit.access import audited, note, note_withheld
 from governance.commands.check import exception_option
 from governance.commands.requests import requests_option
-from hashing.commands.options import agency_options, query_options, rejects_option, show_profile, source_of
+from hashing.commands.options import (
+    agency_options,
+    query_options,
+    rejects_option,
+    show_profile,
+    source_of,
+    unlock,
+)
 from schemas.terminal import DAY, FILE, announcing, emit, json_option, out_option, passphrase
 
 if TYPE_CHECKING:
@@ -170,10 +177,8 @@ def seal(
     """
     from governance.lifecycle.request_register import register_for
     from governance.summary import seal_text
-    from hashing.ceremony import load_secret
     from hashing.preparing import Order
     from hashing.workflow import seal_extract
-    from schemas.identity import load_identity
 
     order = Order(
         extract=source_of(extract, sql, connection_env, connection_file),
@@ -195,10 +200,11 @@ def seal(
         return
     words = passphrase("your key files")
     with announcing() as announce:
+        identity, secret = unlock(key_file, secret_file, words)
         report = seal_extract(
             order,
-            identity=load_identity(key_file, words),
-            secret=load_secret(secret_file, words),
+            identity=identity,
+            secret=secret,
             now=datetime.now(UTC),
             announce=announce,
         )
@@ -267,19 +273,17 @@ def open_command(
     """
     from governance.gate import finding_dict, remarks
     from governance.lifecycle.request_register import register_for
-    from hashing.ceremony import load_secret
     from hashing.workflow import open_to_csv
-    from schemas.identity import load_identity
 
     source = source_of(extract, sql, connection_env, connection_file)
-    words = passphrase("your key files")
+    identity, secret = unlock(key_file, secret_file, passphrase("your key files"))
     opened = open_to_csv(
         package,
         extract=source,
         agreement_file=agreement_file,
         mapping_file=mapping_file,
-        identity=load_identity(key_file, words),
-        secret=load_secret(secret_file, words),
+        identity=identity,
+        secret=secret,
         crosswalk=crosswalk,
         out=out,
         today=datetime.now(UTC).date(),
