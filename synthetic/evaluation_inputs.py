@@ -22,6 +22,7 @@ from synthetic.evaluation_groups import PEOPLE_FILES, Grouping, from_extracts, f
 from synthetic.evaluation_measures import measure
 from synthetic.evaluation_run import Run, crosswalks_of, numbered_again, read_run
 from synthetic.rehearsal import agency_id
+from synthetic.rehearsal_inputs import only_sealed
 
 Ints = NDArray[np.int64]
 
@@ -103,6 +104,10 @@ def _again(asked: Asked, run: Run, truth: Path) -> tuple[Crosswalks, dict[str, S
     today = datetime.strptime(started.group(1), "%Y%m%d").date()
     folder = asked.extracts or truth.parent
     inputs, subjects = numbered_again(folder, today=today, agreement=run.agreement)
+    others: Mapping[str, frozenset[str]] = {}
+    if run.agreement is not None:
+        as_of = date.fromisoformat(run.summary["multi_agency"]["as_of"])
+        subjects, others = only_sealed(subjects, run.agreement, as_of)
     counts = {agency: each.count for agency, each in subjects.items()}
     sent = {agency: int(sender["subjects"]) for agency, sender in run.summary["senders"].items()}
     if counts != sent:
@@ -111,7 +116,11 @@ def _again(asked: Asked, run: Run, truth: Path) -> tuple[Crosswalks, dict[str, S
             where=str(folder),
             remedy="Name the folder that was rehearsed with --extracts.",
         )
-    return crosswalks_of(inputs, subjects), subjects, today
+    walks = {
+        agency: {ref: number for ref, number in walk.items() if ref not in others.get(agency, ())}
+        for agency, walk in crosswalks_of(inputs, subjects).items()
+    }
+    return walks, subjects, today
 
 
 def _refs(

@@ -104,7 +104,7 @@ def read_run(folder: Path) -> Run:
         count += int(sender["subjects"])
     cluster = np.full(count, -1, dtype=np.int64)
     cluster[_numbers(people, "agency", "subject", first)] = people.column("person").to_numpy()
-    kept = home.parents[1] / "agreement.yaml"
+    kept = home.absolute().parent.parent / "agreement.yaml"
     return Run(
         folder=home,
         first_subject=first,

@@ -13,9 +13,7 @@ from governance.agreement import Agreement, Budget, load_agreement
 from governance.agreement_check import require_agreement
 from governance.agreement_rehearsal import write_rehearsal_agreement
 from governance.draft import draft_agreement
-from hashing.exclusions import only_in_contact
 from hashing.mapping import AgencyMapping
-from hashing.package import in_window
 from hashing.planner import Plan, plan_passes
 from hashing.subjects import Subjects, guess_standards
 from linkage.run import RunResult, link
@@ -24,7 +22,15 @@ from schemas.errors import AgreementInvalid, ExtractError
 from schemas.identity import PrivateIdentity
 from synthetic.evaluation import Evaluation, evaluate, held_refs, match_truth
 from synthetic.rehearsal_agencies import Roles, open_all, seal_all
-from synthetic.rehearsal_inputs import Inputs, agency_id, collapse_all, find_extracts, read_inputs
+from synthetic.rehearsal_inputs import (
+    Inputs,
+    agency_id,
+    collapse_all,
+    find_extracts,
+    latest_contact,
+    only_sealed,
+    read_inputs,
+)
 from synthetic.rehearsed import Rehearsal, as_json
 from synthetic.stages import Stages
 
@@ -45,10 +51,20 @@ UNIT = "linkage-unit"
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class _Prepared:
-    """What stands before anybody signs: the agreement's document, the subjects, and how passes were planned."""
+    """What stands before anybody signs.
+
+    Attributes:
+        document: The agreement's document.
+        subjects: Whom each agency seals.
+        not_sealed: agency -> references of people whom the agreement lets nobody seal.
+        as_of: Last day of the window; the day of the latest contact when None.
+        plan: How passes were planned; None under an agreement that was given.
+    """
 
     document: Mapping[str, Any]
     subjects: dict[str, Subjects]
+    not_sealed: Mapping[str, frozenset[str]]
+    as_of: date | None
     plan: Plan | None
 
 
@@ -88,16 +104,16 @@ def rehearse(
     with atomic_folder(out) as work:
         inputs = read_inputs(folder, stages)
         if agreement_file is None:
-            prepared = _planned(inputs, folder, now.date(), stages, budget)
+            prepared = _planned(inputs, folder, now.date(), as_of, stages, budget)
         else:
             prepared = _given(inputs, agreement_file, now.date(), as_of, stages)
-        roles = _roles(work, prepared.document, now, as_of)
+        roles = _roles(work, prepared.document, now, prepared.as_of)
         seals = seal_all(prepared.subjects, roles, stages)
         result = _link(roles, list(prepared.subjects), stages)
         _require_signed(roles)
         opened = open_all(inputs.extracts, roles, stages, keep_results=keep_results)
         with stages("evaluate"):
-            evaluation = _evaluate(inputs, prepared.subjects, result, roles.agreement.threshold)
+            evaluation = _evaluate(inputs, prepared, result, roles.agreement.threshold)
     return Rehearsal(
         agreement=roles.agreement,
         plan=prepared.plan,
@@ -117,12 +133,9 @@ def _given(
     given = load_agreement(agreement_file, today=today)
     _require_parties(given, inputs)
     subjects = collapse_all(inputs, given.standards, given.match_fields, today, stages)
-    if not given.everyone:
-        subjects = {
-            name: only_in_contact(each, in_window(each.contacts, given, as_of)[0].subject)
-            for name, each in subjects.items()
-        }
-    return _Prepared(document=given.document, subjects=subjects, plan=None)
+    last = as_of or latest_contact(subjects)
+    sealed, others = only_sealed(subjects, given, last)
+    return _Prepared(document=given.document, subjects=sealed, not_sealed=others, as_of=last, plan=None)
 
 
 def _require_parties(agreement: Agreement, inputs: Inputs) -> None:
@@ -135,7 +148,9 @@ def _require_parties(agreement: Agreement, inputs: Inputs) -> None:
         )
 
 
-def _planned(inputs: Inputs, folder: Path, today: date, stages: Stages, budget: float) -> _Prepared:
+def _planned(
+    inputs: Inputs, folder: Path, today: date, as_of: date | None, stages: Stages, budget: float
+) -> _Prepared:
     """Collapse the extracts, plan passes for them, and draft an agreement."""
     standards = guess_standards(inputs.extracts)
     subjects = collapse_all(inputs, standards, None, today, stages)
@@ -160,7 +175,7 @@ def _planned(inputs: Inputs, folder: Path, today: date, stages: Stages, budget: 
         budget=budget,
         everyone=True,  # so that accuracy is measured on all records; adapt it before it is used
     )
-    return _Prepared(document=document, subjects=subjects, plan=plan)
+    return _Prepared(document=document, subjects=subjects, not_sealed={}, as_of=as_of, plan=plan)
 
 
 def _roles(work: Path, document: Mapping[str, Any], now: datetime, as_of: date | None) -> Roles:
@@ -204,15 +219,14 @@ def _link(roles: Roles, agencies: list[str], stages: Stages) -> RunResult:
     )
 
 
-def _evaluate(
-    inputs: Inputs, subjects: Mapping[str, Subjects], result: RunResult, threshold: float
-) -> Evaluation | None:
+def _evaluate(inputs: Inputs, prepared: _Prepared, result: RunResult, threshold: float) -> Evaluation | None:
     if inputs.truth is None:
         return None
+    held = {name: held_refs(extract.columns["ref"].to_pylist()) for name, extract in inputs.extracts.items()}
     refs = match_truth(
         inputs.truth,
-        {name: (each.refs, each.ref_subject) for name, each in subjects.items()},
+        {name: (each.refs, each.ref_subject) for name, each in prepared.subjects.items()},
         {sender.agency: sender.first_subject for sender in result.senders},
-        {name: held_refs(extract.columns["ref"].to_pylist()) for name, extract in inputs.extracts.items()},
+        {name: refs - prepared.not_sealed.get(name, frozenset()) for name, refs in held.items()},
     )
     return evaluate(result.ties, result.clusters.person, refs, subjects=result.subjects, threshold=threshold)

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, timedelta
 from pathlib import Path
 
 import numpy as np
 
+from governance.agreement import Agreement
+from hashing.contacts import NO_DAY
+from hashing.exclusions import only_in_contact
 from hashing.extract import Extract, read_extract
 from hashing.mapping import AgencyMapping, load_mapping
-from hashing.package import shuffle
+from hashing.package import EPOCH, in_window, shuffle
 from hashing.subjects import Subjects, collapse
 from schemas.errors import ExtractError, MappingError
 from synthetic.evaluation import read_truth
@@ -116,3 +119,38 @@ def collapse_all(
             # can open its packages afterwards. The real command numbers by the operating system's randomness.
             subjects[name] = shuffle(collapsed, np.random.default_rng(len(subjects)).bytes)
     return subjects
+
+
+def only_sealed(
+    subjects: Mapping[str, Subjects], agreement: Agreement, as_of: date | None
+) -> tuple[dict[str, Subjects], dict[str, frozenset[str]]]:
+    """Leave out whom `tallystick seal` leaves out: under some agreements, people without a contact in the window.
+
+    Args:
+        subjects: agency -> everybody in its extract.
+        agreement: The agreement.
+        as_of: Last day of the window; for each agency the day of its latest contact when None.
+
+    Returns:
+        agency -> those who are sealed, and agency -> references of the others.
+
+    Raises:
+        ExtractError: An agency had contact with nobody.
+    """
+    if agreement.everyone:
+        return dict(subjects), {name: frozenset() for name in subjects}
+    sealed = {
+        name: only_in_contact(each, in_window(each.contacts, agreement, as_of)[0].subject)
+        for name, each in subjects.items()
+    }
+    others = {
+        name: frozenset(each.refs.to_pylist()).difference(sealed[name].refs.to_pylist())
+        for name, each in subjects.items()
+    }
+    return sealed, others
+
+
+def latest_contact(subjects: Mapping[str, Subjects]) -> date | None:
+    """Return the day of the latest contact of any agency; None when none is dated."""
+    latest = max((int(each.contacts.day.max(initial=NO_DAY)) for each in subjects.values()), default=NO_DAY)
+    return None if latest == NO_DAY else EPOCH + timedelta(days=int(latest))

@@ -87,6 +87,38 @@ def test_a_run_folder_with_crosswalk_tables(
     assert "cannot be said" in found["reading"][0]
 
 
+def test_the_run_folder_of_the_guide(
+    extracts: Path, rehearsed: tuple[dict[str, Any], Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`tallystick evaluate run`, called beside a run folder that `link` left, finds it like any other place."""
+    tables = _crosswalk_tables(extracts, rehearsed[1], tmp_path)
+    shutil.copytree(rehearsed[1] / "unit" / "run", tmp_path / "run")
+    monkeypatch.chdir(tmp_path)
+    named = [part for table in tables for part in ("--crosswalk", table)]
+    found = _evaluated("run", "--truth", extracts / "truth.csv", *named, "--threshold", "0.5")
+    assert found["links"]["found"] > 0
+
+
+def test_people_who_may_not_be_sealed_are_not_missed(
+    extracts: Path, rehearsed: tuple[dict[str, Any], Path], tmp_path: Path
+) -> None:
+    """Under an agreement without `window.everyone` both commands measure over those who are sealed, and agree."""
+    everyone = (rehearsed[1] / "agreement.yaml").read_text(encoding="utf-8")
+    assert everyone.count("everyone: true") == 1
+    agreement, out = tmp_path / "agreement.yaml", tmp_path / "out"
+    agreement.write_text(everyone.replace("everyone: true", "everyone: false"), encoding="utf-8")
+    done = run("rehearse", extracts, "--agreement", agreement, "--out", out, "--json")
+    assert done.exit_code == 0, done.output
+    told = json.loads(done.stdout)
+    assert told["input"]["police"]["subjects"] < rehearsed[0]["input"]["police"]["subjects"]
+    assert told["pairs"]["agreement"]["recall"] > 0.95
+    found = _evaluated(out, "--truth", extracts / "truth.csv")
+    for ours, theirs in (("links", "agreement"), ("best", "best")):
+        for name in ("precision", "recall", "f1"):
+            assert found[ours][name]["value"] == pytest.approx(told["pairs"][theirs][name])
+    assert found["blocking"]["recall"]["value"] == pytest.approx(told["blocking"]["recall"])
+
+
 def test_a_run_of_an_earlier_release_is_refused(
     extracts: Path, rehearsed: tuple[dict[str, Any], Path], tmp_path: Path
 ) -> None:
