@@ -29,7 +29,7 @@ def agency_options(command: Command) -> Command:
 def unlock(key_file: Path, secret_file: Path, words: bytes | None) -> tuple[PrivateIdentity, LinkageSecret]:
     """Open the agency's key file and the linkage secret, one after the other.
 
-    Not at the same time: OpenSSL's Argon2id waits for ever when two threads of a process run it (tried with 3.5).
+    Not at the same time: OpenSSL's Argon2id waits for ever when two threads of a process run it (tried with 4.0.3).
 
     Raises:
         KeyFileInvalid, WrongPassphrase, CeremonyError: Of the key file, or else of the linkage secret.
