@@ -9,7 +9,7 @@ from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
 
-from governance.agreement import Agreement, Budget, load_agreement
+from governance.agreement import Agreement, Budget, load_agreement, parse_agreement
 from governance.agreement_check import require_agreement
 from governance.agreement_rehearsal import write_rehearsal_agreement
 from governance.draft import draft_agreement
@@ -30,6 +30,7 @@ from synthetic.rehearsal_inputs import (
     latest_contact,
     only_sealed,
     read_inputs,
+    undated,
 )
 from synthetic.rehearsed import Rehearsal, as_json
 from synthetic.stages import Stages
@@ -129,10 +130,17 @@ def rehearse(
 def _given(
     inputs: Inputs, agreement_file: Path, today: date, as_of: date | None, stages: Stages
 ) -> _Prepared:
-    """Collapse the extracts by an agreement that is there already."""
+    """Collapse the extracts by an agreement that is there already.
+
+    Where an agency dates no contact there is no window to go by, and links alone are rehearsed, of everybody; `seal`
+    refuses such an extract.
+    """
     given = load_agreement(agreement_file, today=today)
     _require_parties(given, inputs)
     subjects = collapse_all(inputs, given.standards, given.match_fields, today, stages)
+    if not given.everyone and undated(subjects):
+        window = {**given.document["window"], "everyone": True}
+        given = parse_agreement({**given.document, "window": window})
     last = as_of or latest_contact(subjects)
     sealed, others = only_sealed(subjects, given, last)
     return _Prepared(document=given.document, subjects=sealed, not_sealed=others, as_of=last, plan=None)

@@ -150,6 +150,11 @@ def only_sealed(
     return sealed, others
 
 
+def undated(subjects: Mapping[str, Subjects]) -> bool:
+    """Say whether some agency dates no contact at all."""
+    return any(bool((each.contacts.day == NO_DAY).all()) for each in subjects.values())
+
+
 def latest_contact(subjects: Mapping[str, Subjects]) -> date | None:
     """Return the day of the latest contact of any agency; None when none is dated."""
     latest = max((int(each.contacts.day.max(initial=NO_DAY)) for each in subjects.values()), default=NO_DAY)

@@ -327,3 +327,17 @@ def test_one_agency_with_many_duplicates(tmp_path: Path) -> None:
     figures = _rehearse(tmp_path)
     assert figures["pairs"]["best"]["recall"] > 0.9
     assert figures["pairs"]["best"]["precision"] > 0.95
+
+
+def test_extracts_without_dates_are_rehearsed_whole(tmp_path: Path) -> None:
+    """Under an agreement that seals people in contact only, extracts that date nothing show how well links work."""
+    undated = [{**person, "record_date": ""} for person in _people()]
+    _write(tmp_path / "in", {"alpha": _people(), "beta": undated})
+    names = ["--party", "alpha", "--party", "beta"]
+    made = run("agreement", "new", *names, "--out", tmp_path / "agreement.yaml")
+    assert made.exit_code == 0, made.output
+    result = run("rehearse", tmp_path / "in", "--agreement", tmp_path / "agreement.yaml", "--json")
+    assert result.exit_code == 0, result.output
+    figures = json.loads(result.stdout)
+    assert figures["input"]["beta"]["subjects"] == figures["input"]["alpha"]["subjects"] == len(_people())
+    assert figures["clusters"]["count"] < 2 * len(_people())
