@@ -240,7 +240,13 @@ def _without_contact(package: PackageSubject) -> Iterator[Fault]:
         )
 
 
-@rule("P08", Severity.BLOCK, _BOTH, "Record dates lie in the window and not in the future", why=_MINIMAL)
+@rule(
+    "P08",
+    Severity.BLOCK,
+    _BOTH,
+    "Record dates lie in the window and not in the future; nobody is sealed without a contact there, unless agreed",
+    why=_MINIMAL,
+)
 def record_dates(package: PackageSubject) -> Iterator[Fault]:
     """Contacts are dated, after the day that the package names and not after the day it was made; none is missing."""
     if package.stated.kind == "sealed":

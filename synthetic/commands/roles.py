@@ -53,7 +53,9 @@ def rehearse(
     """Play all roles on the extracts in FOLDER, one CSV file for each agency.
 
     FOLDER may hold mapping.yaml (which column is which) and truth.csv (agency, ref, person), against which the
-    result is then measured. Without --agreement one is drafted for the data and, with --out, kept for you to adapt.
+    result is then measured. Without --agreement one is drafted for the data, under which everybody is sealed, and, with
+    --out, kept for you to adapt. Under an agreement whose window.everyone is false, only people with a contact in the
+    window are sealed and measured, as `seal` does.
 
     \b
     Example:  tallystick rehearse extracts --out rehearsal
