@@ -119,8 +119,8 @@ class SparkEngine:
             self._hand_over(con, "versions")
             self._hand_over(con, "blocks", _blocks(len(passes)))
             figures = {row["pass"]: row for row in session.sql(_FIGURES.format(cap=cap)).collect()}
-            rows = self._computed(_CANDIDATES.format(cap=cap), "candidates")
-        _read(con, rows, f"CREATE TABLE candidates AS {_FROM_SPARK}")
+            files = self._computed(_CANDIDATES.format(cap=cap), "candidates")
+        _read(con, files, f"CREATE TABLE candidates AS {_FROM_SPARK}")
         return [_pass_pairs(blocking.name, figures.get(index)) for index, blocking in enumerate(passes)]
 
     def compare(
@@ -136,13 +136,17 @@ class SparkEngine:
             self._hand_over(con, candidates, f"FROM {candidates}")
             for index in range(len(passes)):
                 self._hand_over(con, token_table(index))
-            every = [
-                compared_in(index, blocking, candidates=candidates) for index, blocking in enumerate(passes)
+            # Pass by pass: all at once would hold the tokens of all passes in memory wherever they are few enough.
+            files = [
+                file
+                for index, blocking in enumerate(passes)
+                for file in self._computed(
+                    compared_in(index, blocking, candidates=candidates), f"{output}-{index:02d}"
+                )
             ]
-            rows = self._computed(" UNION ALL ".join(every), output)
         self.close()
         create_compared(con, candidates=candidates, output=output)
-        _read(con, rows, f"INSERT INTO {output} BY NAME {_FROM_SPARK}")
+        _read(con, files, f"INSERT INTO {output} BY NAME {_FROM_SPARK}")
 
     def close(self) -> None:
         """End the session, if it was started for the run."""
@@ -170,11 +174,11 @@ class SparkEngine:
         rows = self._session.read.schema(columns).parquet(_as_pattern(file_url(path)))
         rows.createOrReplaceTempView(name)
 
-    def _computed(self, query: str, name: str) -> ds.Dataset:
-        """Let Spark run a query; return its rows."""
+    def _computed(self, query: str, name: str) -> list[str]:
+        """Let Spark run a query; return the files of its rows."""
         folder = self._scratch / f"{name}-computed"
         self._session.sql(query).write.parquet(file_url(folder))
-        return ds.dataset(sorted(map(str, folder.glob("*.parquet"))), format="parquet")
+        return sorted(map(str, folder.glob("*.parquet")))
 
 
 def _as_pattern(name: str) -> str:
@@ -182,9 +186,9 @@ def _as_pattern(name: str) -> str:
     return "".join(f"\\{letter}" if letter in r"\*?[]{}" else letter for letter in name)
 
 
-def _read(con: duckdb.DuckDBPyConnection, rows: ds.Dataset, statement: str) -> None:
-    """Execute a statement that reads `rows` under the name `incoming`."""
-    con.register("incoming", rows)
+def _read(con: duckdb.DuckDBPyConnection, files: list[str], statement: str) -> None:
+    """Execute a statement that reads Parquet files under the name `incoming`."""
+    con.register("incoming", ds.dataset(files, format="parquet"))
     try:
         con.execute(statement)
     finally:

@@ -219,5 +219,5 @@ def spark_failures(step: str) -> Iterator[None]:
 
 def failure_of(error: BaseException) -> str:
     """Return the names of the failures inside an error of Spark, outermost first; its text may quote what it read."""
-    named = re.findall(r"\b(?:\w+\.)+(\w+(?:Exception|Error))\b", str(error))
+    named = re.findall(r"\b(?:\w+\.)+([A-Z]\w*(?:Exception|Error))\b", str(error))
     return ", ".join(dict.fromkeys([type(error).__name__, *named]))

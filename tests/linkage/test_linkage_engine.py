@@ -145,7 +145,7 @@ def test_failures_of_spark_name_no_value() -> None:
     """Of an error of Spark only the names of failures are shown: its text may quote what it read."""
     error = RuntimeError(
         "An error occurred while calling o1.parquet. : org.apache.spark.SparkException: Job aborted: value 4711\n"
-        "Caused by: java.lang.OutOfMemoryError: Java heap space"
+        "Caused by: java.lang.OutOfMemoryError: Java heap space at Memory.outOfMemoryError(Memory.java:9)"
     )
     assert failure_of(error) == "RuntimeError, SparkException, OutOfMemoryError"
 

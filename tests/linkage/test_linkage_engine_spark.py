@@ -1,7 +1,7 @@
 """Spark finds and compares what the database does, and leaves nothing behind.
 
 Skipped where pyspark or Java is missing, as in the test extra: pyspark has some 500 MB. To run them, install the extra
-`spark` beside it (docs/adr/0022-spark.md).
+`spark` beside it (docs/adr/0023-spark.md).
 """
 
 from __future__ import annotations
