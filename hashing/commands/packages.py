@@ -174,7 +174,7 @@ def seal(
     With --dry-run at its end, the same call makes nothing: it reports on the quality of the extract, and says whom it
     would leave out and why it would be refused (exit code 1, as then). When the agreement names exclusions, let
     --exclude leave them out, or say how many you left out: --excluded objection=3. People without a contact in the
-    window are left out too, and counted, unless the agreement says window.everyone.
+    window are left out too, and counted, where the agreement says window.everyone: false.
     """
     from governance.lifecycle.request_register import register_for
     from governance.summary import seal_text
