@@ -104,7 +104,7 @@ def seal_text(report: Mapping[str, Any]) -> str:
     """Return the summary of what an agency sealed, in counts."""
     quality = report["quality"]
     lines = [
-        f"Read {quality['rows']:,} rows: {quality['subjects']:,} people, recorded in "
+        f"Read {quality['rows']:,} rows. Sealed {quality['subjects']:,} people, recorded in "
         f"{quality['versions']:,} different ways.",
         *(
             f"  {count:,} rows cannot be used: {reason}."
