@@ -92,7 +92,7 @@ def _legend(systems: Sequence[str]) -> list[str]:
     parts, x, y = [], float(_LEFT), HEIGHT - 36
     for system in systems:
         colour, dashes, name = STYLES[system]
-        width = 44 + 6.4 * len(name)
+        width = 54 + 6.8 * len(name)
         if x + width > WIDTH:
             x, y = float(_LEFT), y + 20
         line = f'<path d="M0 0H22" stroke="{colour}" stroke-dasharray="{dashes}" stroke-width="2.5"/>'
