@@ -108,8 +108,13 @@ class _Foresight:
             self._ask(lambda: require_secret(agreement, ceremony, self._now.date()))
         self._granted = self._ask(lambda: load_exceptions(order.exceptions, agreement)) or ()
 
-    def people(self, prepared: Prepared) -> dict[str, Any]:
-        """Ask about the people; return what the real call would tell of them."""
+    def people(self, prepared: Prepared) -> tuple[Prepared, dict[str, Any]]:
+        """Ask about the people; return those who would be sealed, and what the real call would tell of them.
+
+        Where nobody had a contact in the window there is nobody to seal, and the report is on everybody.
+        """
+        sealed = self._ask(lambda: prepared.in_contact(self._agreement, self._order.as_of))
+        prepared = sealed or prepared
         self._ask(lambda: refuse_objected(prepared.subjects, self._order.requests, self._identity.party))
         apart = self._ask(lambda: kept_apart(self._order, prepared.subjects))
         told = prepared.told()
@@ -117,12 +122,13 @@ class _Foresight:
             told["do_not_link"] = apart_counts(apart)
         contacts = prepared.subjects.contacts
         sent, after = in_window(contacts, self._agreement, self._order.as_of)
-        return {
+        without = 0 if sealed is None else prepared.subjects.count - len(np.unique(sent.subject))
+        return prepared, {
             **told,
             "contacts_sent": len(sent.day),
             "contacts_kept_back": len(contacts.day) - len(sent.day),
             "contacts_after": None if after is None else after.isoformat(),
-            "people_without_contact": prepared.subjects.count - len(np.unique(sent.subject)),
+            "people_without_contact": without,
         }
 
     def _facts(self, prepared: Prepared, told: Mapping[str, Any]) -> dict[str, JSON]:
@@ -191,7 +197,7 @@ def foresee(order: Order, *, identity: PublicIdentity, secret_file: Path, now: d
     foresight = _Foresight(order, identity, agreement, secret_file, now)
     foresight.before_reading()
     prepared = prepare(order, agreement=agreement, agency=identity.party, today=now.date())
-    told = foresight.people(prepared)
+    prepared, told = foresight.people(prepared)
     remarked = foresight.release(prepared, told)
     profile = profile_subjects(prepared.read, prepared.subjects, agreement.passes, passes_of=agreement.id)
     if order.rejects is not None:

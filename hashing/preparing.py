@@ -90,6 +90,18 @@ class Prepared:
         """Return it with its people in random order."""
         return replace(self, subjects=shuffle(self.subjects))
 
+    def in_contact(self, agreement: Agreement, as_of: date | None) -> Prepared:
+        """Return it without people who had no contact in the window, unless the agreement lets everybody be sealed.
+
+        Raises:
+            ExtractError: Nobody had one.
+        """
+        if agreement.everyone:
+            return self
+        sent, _ = in_window(self.subjects.contacts, agreement, as_of)
+        held = only_in_contact(self.subjects, sent.subject)
+        return replace(self, subjects=held, without_contact=self.subjects.count - held.count)
+
     def told(self) -> dict[str, Any]:
         """Return what the agency is told of people who are left out."""
         told: dict[str, Any] = {} if self.left_out is None else {"left_out": asdict(self.left_out)}
@@ -200,7 +212,7 @@ def refuse_objected(subjects: Subjects, requests: RequestRegister | None, party:
 
 
 def prepare(order: Order, *, agreement: Agreement, agency: str, today: date) -> Prepared:
-    """Read and collapse the extract, and leave out whom the file of exclusions names and who had no contact.
+    """Read and collapse the extract, and leave out whom the file of exclusions names.
 
     Raises:
         ExtractError, MappingError, InputError: The extract, the mapping or the file does not fit.
@@ -219,15 +231,8 @@ def prepare(order: Order, *, agreement: Agreement, agency: str, today: date) -> 
         kinds = [entry.kind for entry in agreement.exclusions]
         subjects, left_out = leave_out(subjects, read_exclusions(order.exclude, kinds))
         exclusions = attested(kinds, left_out, order.exclusions or {})
-    everyone = subjects.count
-    if not agreement.everyone:
-        subjects = only_in_contact(subjects, in_window(subjects.contacts, agreement, order.as_of)[0].subject)
     return Prepared(
-        read=read,
-        subjects=subjects,
-        left_out=left_out,
-        without_contact=None if agreement.everyone else everyone - subjects.count,
-        exclusions=exclusions,
+        read=read, subjects=subjects, left_out=left_out, without_contact=None, exclusions=exclusions
     )
 
 

@@ -81,6 +81,7 @@ def seal_extract(
     sealing = _permitted(order, identity, secret, now, announce)
     announce("reading and normalising")
     prepared = prepare(order, agreement=sealing.agreement, agency=identity.party, today=now.date())
+    prepared = prepared.in_contact(sealing.agreement, order.as_of)
     refuse_objected(prepared.subjects, order.requests, identity.party)
     prepared = prepared.shuffled()  # what it was made of is as large, and goes
     give_back()

@@ -47,6 +47,13 @@ def test_nobody_in_contact_is_refused(small_county: SmallCounty) -> None:
     assert done.exit_code == 2
     assert "nobody in the extract has a contact in the window" in done.stderr
     assert not list(small_county.folder.glob("nobody.*"))
+    words = ("--as-of", "1999-01-31", "--dry-run", "--json")
+    dry = small_county.seal("police", *EXCLUDED, *words, out="nobody")
+    assert dry.exit_code == 1
+    foreseen = json.loads(dry.stdout)
+    assert foreseen["subjects"] > 0  # the report is on everybody, as there is nobody to seal
+    assert [text for text in foreseen["would_refuse"] if "nobody in the extract has a contact" in text]
+    assert not [text for text in foreseen["would_refuse"] if "P08" in text]
 
 
 def test_the_unit_looks_for_itself() -> None:
