@@ -15,8 +15,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from governance.audit.show import read_ref_rows
-from hashing.coding import Coded
-from hashing.deriving import Deriving
+from hashing.coding import Coded, Codes
 from hashing.subjects import Subjects
 from schemas.errors import ExtractError, InputError
 
@@ -125,31 +124,33 @@ def _without(subjects: Subjects, gone: np.ndarray[tuple[int], np.dtype[np.int64]
     )
     contacts = subjects.contacts
     dated = np.flatnonzero(stays[contacts.subject])
+    fields = {name: _used(coded.take(versions)) for name, coded in subjects.fields.items()}
     return replace(
         subjects,
         count=int(stays.sum()),
         refs=subjects.refs.take(pa.array(refs)),
         ref_subject=number[subjects.ref_subject[refs]],
         version_subject=number[subjects.version_subject[versions]],
-        fields={name: _used(coded.take(versions)) for name, coded in subjects.fields.items()},
+        fields={name: column for name, (column, _) in fields.items()},
         contacts=replace(
             contacts,
             subject=number[contacts.subject[dated]],
             day=contacts.day[dated],
             is_open=contacts.is_open[dated],
-            lead=_used(contacts.lead.take(dated)),
+            lead=_used(contacts.lead.take(dated))[0],
         ),
         quality=replace(subjects.quality, subjects=int(stays.sum()), versions=len(versions)),
-        deriving=Deriving(),
+        deriving=subjects.deriving.renumbered(fields),
     )
 
 
-def _used(coded: Coded) -> Coded:
-    """Return the column over the values that are used: nothing of those left out is carried along."""
+def _used(coded: Coded) -> tuple[Coded, Codes]:
+    """Return the column over the values that are used, nothing of those left out, and where each stood before."""
     used, codes = np.unique(coded.codes[coded.codes >= 0], return_inverse=True)
     renumbered = np.full(len(coded.codes), -1, dtype=np.int32)
     renumbered[coded.codes >= 0] = codes
-    return Coded(codes=renumbered, values=coded.values.take(pa.array(used, type=pa.int32())))
+    values = coded.values.take(pa.array(used, type=pa.int32()))
+    return Coded(codes=renumbered, values=values), used.astype(np.int32)
 
 
 def attested(kinds: Sequence[str], left_out: LeftOut, before: Mapping[str, int]) -> dict[str, int]:

@@ -15,6 +15,16 @@ BLOCK_CAP = 200
 placeholder or an institution that slipped through, and would cost more pairs than all the others."""
 
 
+PAIRED = """
+    SELECT pairs.*, l.subject AS subject_l, r.subject AS subject_r
+    FROM pairs
+    JOIN versions AS l ON l.version = pairs.version_l
+    JOIN versions AS r ON r.version = pairs.version_r
+    WHERE l.subject <> r.subject
+"""
+"""From `pairs` of versions to candidates, in SQL that every engine reads."""
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class PassPairs:
     """What one pass found: pairs of versions, and the blocks (and their versions) that were too large."""
@@ -67,18 +77,14 @@ def find_candidates(con: duckdb.DuckDBPyConnection, passes: Sequence[Pass]) -> l
             PassPairs(name=blocking.name, pairs=pairs, capped_blocks=capped[0], capped_versions=capped[1])
         )
     con.execute(
-        """
+        f"""
         CREATE TABLE candidates AS
         WITH pairs AS (
             SELECT version_l, version_r, bit_or(1::UBIGINT << pass::UBIGINT) AS found_by, min(pass) AS pass
             FROM met
             GROUP BY version_l, version_r
         )
-        SELECT pairs.*, l.subject AS subject_l, r.subject AS subject_r
-        FROM pairs
-        JOIN versions AS l ON l.version = pairs.version_l
-        JOIN versions AS r ON r.version = pairs.version_r
-        WHERE l.subject <> r.subject
+        {PAIRED}
         """
     )
     con.execute("DROP TABLE met")

@@ -192,8 +192,8 @@ class _Settling:
         links = np.bincount(self._ends[0], weights=believed, minlength=self._agencies)
         return 2 * links / (self._sizes + 1)
 
-    def turn(self) -> tuple[Settled, float]:
-        """Count anew and weigh anew; return the result and the largest change of a probability."""
+    def turn(self) -> float:
+        """Count anew and weigh anew; return the largest change of a probability."""
         shift, covered = self.shift(), self.covered()
         free = np.clip(self.repeated()[:, None] / np.maximum(covered, 1e-9), 0.0, 1.0)
         none = np.maximum(1 - np.minimum(covered, 1.0) * (1 - free), _LEAST_LEFT)
@@ -201,16 +201,21 @@ class _Settling:
         self._factors = self._told(np.exp2(by_itself), free, none)
         weight = by_itself + np.log2(self._factors[0] * self._factors[1])
         before, self.probability = self.probability, _probability(weight)
-        found = Settled(
+        # The shift that went into the weight, not the one that would follow from it.
+        self._last = weight, shift
+        return float(np.abs(self.probability - before).max(initial=0.0))
+
+    def result(self) -> Settled:
+        """Return what the last turn came to."""
+        weight, shift = self._last
+        return Settled(
             weight=weight,
             probability=self.probability,
-            # The shift that went into the weight, not the one that would follow from it.
             agencies=shift.ravel()[self._kind],
             shift=np.triu(shift) + np.triu(shift, 1).T,
             covered=self.covered(),
             repeated=self.repeated(),
         )
-        return found, float(np.abs(self.probability - before).max(initial=0.0))
 
     def _told(self, odds: Floats, free: Floats, none: Floats) -> tuple[Floats, Floats]:
         """Return what each end of the links makes of their odds: half what it did before, half anew (as logarithms)."""
@@ -243,9 +248,7 @@ def settle(left: Ints, right: Ints, weight: Floats, *, agency: Ints, agencies: i
     turned = agency[left] > agency[right]
     left, right = np.where(turned, right, left), np.where(turned, left, right)
     work = _Settling(left, right, weight, agency, agencies)
-    found, moved = work.turn()
-    for _ in range(ROUNDS - 1):
-        if moved < _STEADY:
+    for _ in range(ROUNDS):
+        if work.turn() < _STEADY:
             break
-        found, moved = work.turn()
-    return found
+    return work.result()

@@ -45,11 +45,7 @@ _CANDIDATES = """
         FROM met
         GROUP BY version_l, version_r
     )
-    SELECT pairs.*, l.subject AS subject_l, r.subject AS subject_r
-    FROM pairs
-    JOIN versions AS l ON l.version = pairs.version_l
-    JOIN versions AS r ON r.version = pairs.version_r
-    WHERE l.subject <> r.subject
+    {paired}
 """
 
 _FIGURES = """
@@ -119,7 +115,7 @@ class SparkEngine:
             self._hand_over(con, "versions")
             self._hand_over(con, "blocks", _blocks(len(passes)))
             figures = {row["pass"]: row for row in session.sql(_FIGURES.format(cap=cap)).collect()}
-            files = self._computed(_CANDIDATES.format(cap=cap), "candidates")
+            files = self._computed(_CANDIDATES.format(cap=cap, paired=in_database.PAIRED), "candidates")
         _read(con, files, f"CREATE TABLE candidates AS {_FROM_SPARK}")
         return [_pass_pairs(blocking.name, figures.get(index)) for index, blocking in enumerate(passes)]
 

@@ -22,7 +22,7 @@ from hashing.subjects import Subjects, collapse
 from linkage.candidates import PassPairs
 from linkage.clusters import Clusters
 from linkage.intake import Sender, token_table
-from linkage.run import Links
+from linkage.run import Links, RunResult, link
 from linkage.training import Trained
 from linkage.window import MultiAgency
 from schemas.container import open_package, write_package
@@ -86,6 +86,17 @@ class World:
         seal_subjects(self.subjects[agency], target, **{**values, **changes})
         return target
 
+    def link(self, out: Path, **changes: Any) -> RunResult:
+        """Link the packages into `out`; keyword arguments replace the usual ones."""
+        values: dict[str, Any] = {
+            "agreement": self.agreement,
+            "unit": self.unit,
+            "known": self.public,
+            "created_at": NOW,
+            "as_of": AS_OF,
+        }
+        return link(self.packages, out, **{**values, **changes})
+
     def forge(
         self,
         agency: str,
@@ -148,6 +159,31 @@ class World:
             return pa.ipc.open_stream(package.part(part)).read_all()
 
 
+def world_of(
+    folder: Path, extracts: Mapping[str, Extract], subjects: Mapping[str, Subjects], *, run_id: str
+) -> World:
+    """Return a world of agencies with new keys and a drafted agreement; nothing is sealed yet."""
+    identities = {name: PrivateIdentity.generate(name) for name in (*extracts, UNIT)}
+    document = draft_agreement(
+        everyone=True,
+        parties={name: name for name in extracts},
+        passes=PASSES,
+        today=NOW.date(),
+        identities={name: identity.public for name, identity in identities.items()},
+        unit_id=UNIT,
+    )
+    return World(
+        folder=folder,
+        # The weaker passes are over any budget that an agreement may state.
+        agreement=replace(parse_agreement(document), budget=Budget(d=1e9, lambda_=1e9)),
+        identities=identities,
+        secret=secrets.token_bytes(32),
+        run_id=run_id,
+        extracts=extracts,
+        subjects=subjects,
+    )
+
+
 def make_world(folder: Path) -> World:
     """Make three agencies, their keys and their packages in `folder`."""
     synthesise(folder / "area", people=1000, seed=11, agencies=AGENCIES, workers=1)
@@ -160,25 +196,7 @@ def make_world(folder: Path) -> World:
         name: shuffle(collapse(extract, today=NOW.date(), mapping=mappings[name]))
         for name, extract in extracts.items()
     }
-    identities = {name: PrivateIdentity.generate(name) for name in (*AGENCIES, UNIT)}
-    document = draft_agreement(
-        everyone=True,
-        parties={name: name for name in AGENCIES},
-        passes=PASSES,
-        today=NOW.date(),
-        identities={name: identity.public for name, identity in identities.items()},
-        unit_id=UNIT,
-    )
-    world = World(
-        folder=folder,
-        # The weaker passes are over any budget that an agreement may state.
-        agreement=replace(parse_agreement(document), budget=Budget(d=1e9, lambda_=1e9)),
-        identities=identities,
-        secret=secrets.token_bytes(32),
-        run_id="run-2026-07",
-        extracts=extracts,
-        subjects=subjects,
-    )
+    world = world_of(folder, extracts, subjects, run_id="run-2026-07")
     for name in AGENCIES:
         world.seal(name, folder / f"{name}.tally")
     return world

@@ -9,7 +9,7 @@ from typing import Any
 
 import click
 import pytest
-from linkage_world import AS_OF, NOW, World
+from linkage_world import NOW, World
 
 from linkage import engine as engines
 from linkage.commands.link import ENGINES, link_command
@@ -48,17 +48,6 @@ def _add_java(home: Path) -> None:
     java.chmod(0o755)
 
 
-def _link(world: World, out: Path, **changes: Any) -> Any:
-    values: dict[str, Any] = {
-        "agreement": world.agreement,
-        "unit": world.unit,
-        "known": world.public,
-        "created_at": NOW,
-        "as_of": AS_OF,
-    }
-    return link(world.packages, out, **{**values, **changes})
-
-
 def test_the_command_offers_the_engines_that_there_are() -> None:
     """`--engine` takes the names of `linkage.engine`, and its default is that of `link`."""
     assert ENGINES == engines.ENGINES
@@ -70,7 +59,7 @@ def test_the_command_offers_the_engines_that_there_are() -> None:
 
 def test_a_run_says_which_engine_it_had(world: World, tmp_path: Path) -> None:
     """run.json names the engine, and nothing is left of what an engine keeps."""
-    _link(world, tmp_path / "run")
+    world.link(tmp_path / "run")
     assert json.loads((tmp_path / "run" / "run.json").read_text())["engine"] == "duckdb"
     assert [path.name for path in (tmp_path / "run").iterdir() if path.name.startswith(".")] == []
 

@@ -18,10 +18,9 @@ from typing import Any
 
 import pyarrow.parquet as pq
 import pytest
-from linkage_world import AS_OF, NOW, World
+from linkage_world import World
 
 from linkage import spark_engine, spark_session
-from linkage.run import link
 from schemas.errors import LinkageError
 
 pytestmark = pytest.mark.skipif(
@@ -57,19 +56,6 @@ def ended(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[subprocess.Popen[byt
     assert signal.getsignal(signal.SIGINT) is interrupts
 
 
-def _link(world: World, out: Path, engine: str) -> None:
-    link(
-        world.packages,
-        out,
-        agreement=world.agreement,
-        unit=world.unit,
-        known=world.public,
-        created_at=NOW,
-        as_of=AS_OF,
-        engine=engine,
-    )
-
-
 def _instead(monkeypatch: pytest.MonkeyPatch, out: Path, query: Callable[[], str]) -> None:
     """Let Spark run another query where it should compare, and see that what it was given is its owner's alone."""
 
@@ -90,7 +76,7 @@ def test_a_run_with_spark_equals_one_with_the_database(
     (tmp_path / "runs").mkdir()
     runs = {engine: tmp_path / "runs" / engine for engine in ("duckdb", "spark")}
     for engine, out in runs.items():
-        _link(world, out, engine)
+        world.link(out, engine=engine)
     for name in ("links", "people", "review", "told"):
         tables = [pq.read_table(out / f"{name}.parquet") for out in runs.values()]
         tables = [each.sort_by([(column, "ascending") for column in each.column_names]) for each in tables]
@@ -113,7 +99,7 @@ def test_nothing_is_left_of_a_failure(
     out = tmp_path / "run"
     _instead(monkeypatch, out, lambda: "SELECT raise_error('canary')")
     with pytest.raises(LinkageError, match="Spark could not compare") as refused:
-        _link(world, out, "spark")
+        world.link(out, engine="spark")
     assert "canary" not in str(refused.value)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["temporary"]
     assert list(temporary.iterdir()) == []
@@ -134,7 +120,7 @@ def test_nothing_is_left_of_an_interruption(
 
     _instead(monkeypatch, out, long)
     with pytest.raises(KeyboardInterrupt):
-        _link(world, out, "spark")
+        world.link(out, engine="spark")
     timers[0].join()
     assert sorted(path.name for path in tmp_path.iterdir()) == ["temporary"]
     assert list(temporary.iterdir()) == []
@@ -147,7 +133,7 @@ def test_a_session_that_does_not_start(
     """Where Java starts and Spark does not, the run stops with what to check, and nothing is left."""
     monkeypatch.setenv("SPARK_MASTER", "local[0]")
     with pytest.raises(LinkageError, match=r"Spark does not start.*--engine duckdb"):
-        _link(world, tmp_path / "run", "spark")
+        world.link(tmp_path / "run", engine="spark")
     assert sorted(path.name for path in tmp_path.iterdir()) == ["temporary"]
     assert list(temporary.iterdir()) == []
 
@@ -160,6 +146,6 @@ def test_a_master_that_is_not_there(
     """Where Java gives up at once, the run stops in the same words, and nothing is left."""
     monkeypatch.setenv("SPARK_MASTER", "nonsense")
     with pytest.raises(LinkageError, match=r"Spark does not start.*--engine duckdb"):
-        _link(world, tmp_path / "run", "spark")
+        world.link(tmp_path / "run", engine="spark")
     assert sorted(path.name for path in tmp_path.iterdir()) == ["temporary"]
     assert list(temporary.iterdir()) == []

@@ -12,7 +12,7 @@ from typing import Any
 import pyarrow.parquet as pq
 import pytest
 from click.testing import CliRunner
-from linkage_world import AGENCIES, AS_OF, NOW, World
+from linkage_world import AGENCIES, World
 
 from cli import main
 from linkage.charts import model_html, pair_html
@@ -25,7 +25,6 @@ from linkage.explain import (
     model_text,
     parse_label,
 )
-from linkage.run import link
 from schemas.errors import InputError, ModelInvalid
 from schemas.scheme import COMPARISONS
 
@@ -34,15 +33,7 @@ from schemas.scheme import COMPARISONS
 def folder(world: World, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A run folder."""
     out = tmp_path_factory.mktemp("explained") / "run"
-    link(
-        world.packages,
-        out,
-        agreement=world.agreement,
-        unit=world.unit,
-        known=world.public,
-        created_at=NOW,
-        as_of=AS_OF,
-    )
+    world.link(out)
     return out
 
 

@@ -12,35 +12,22 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from linkage_world import AS_OF, NOW, World
+from linkage_world import World
 
 from linkage.intake import counted
 from linkage.model import Parameters, level_names, splink_settings
 from linkage.reuse import complete, load_model, missing_levels
-from linkage.run import RunResult, link
+from linkage.run import RunResult
 from linkage.training import pool_u, prior_m
 from schemas.errors import ModelInvalid, UntrainedLevel
 from schemas.scheme import COMPARISONS, FAMILY_LEVELS
-
-
-def _link(world: World, out: Path, **changes: Any) -> RunResult:
-    return link(
-        world.packages,
-        out,
-        agreement=world.agreement,
-        unit=world.unit,
-        known=world.public,
-        created_at=NOW,
-        as_of=AS_OF,
-        **changes,
-    )
 
 
 @pytest.fixture(scope="module")
 def first(world: World, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, RunResult]:
     """A run that trained its model."""
     folder = tmp_path_factory.mktemp("trained") / "run"
-    return folder, _link(world, folder)
+    return folder, world.link(folder)
 
 
 @pytest.fixture
@@ -63,7 +50,7 @@ def _save(document: dict[str, Any], folder: Path, *, consistent: bool = True) ->
 def test_a_reused_model_scores_the_same(world: World, first: tuple[Path, RunResult], tmp_path: Path) -> None:
     """On the same packages a reused model gives every pair the weight that training gave it, and says so."""
     model = load_model(first[0] / "model.json")
-    again = _link(world, tmp_path / "run", model=model)
+    again = world.link(tmp_path / "run", model=model)
     assert again.links.left.tolist() == first[1].links.left.tolist()
     assert again.links.weight == pytest.approx(first[1].links.weight, abs=2e-4)  # the prior is found to 1e-6
     assert again.trained.sessions == ()
@@ -78,7 +65,7 @@ def test_the_prior_is_never_reused(
 ) -> None:
     """A model from a much larger population does not bring its prior along."""
     document["parameters"]["prior"] = 1e-9
-    again = _link(world, tmp_path / "run", model=load_model(_save(document, tmp_path)))
+    again = world.link(tmp_path / "run", model=load_model(_save(document, tmp_path)))
     assert again.trained.parameters.prior == pytest.approx(first[1].trained.parameters.prior, rel=1e-3)
 
 
@@ -148,7 +135,7 @@ def test_untrained_levels_stop_the_run(world: World, document: dict[str, Any], t
     del document["parameters"]["family"][FAMILY_LEVELS[2].name]
     model = load_model(_save(document, tmp_path))
     with pytest.raises(UntrainedLevel, match=r"forename\.nickname, family\."):
-        _link(world, tmp_path / "run", model=model)
+        world.link(tmp_path / "run", model=model)
     assert not (tmp_path / "run").exists()
 
 
@@ -171,7 +158,7 @@ def test_untrained_levels_can_be_filled(
     stated = document["parameters"]["m"]["forename"]
     ratio = filled.m["forename"]["rare"] / filled.m["forename"]["exact"]
     assert ratio == pytest.approx(stated["rare"] / stated["exact"])
-    found = _link(world, tmp_path / "run", model=model, fill_model=True)
+    found = world.link(tmp_path / "run", model=model, fill_model=True)
     assert found.clusters.count > 0
     assert missing_levels(load_model(tmp_path / "run" / "model.json").parameters) == []
 

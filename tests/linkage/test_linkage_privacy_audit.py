@@ -11,7 +11,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
 from click.testing import CliRunner
-from linkage_world import AS_OF, NOW, PASSES, World
+from linkage_world import PASSES, World
 
 from cli import main
 from linkage.privacy_audit import (
@@ -23,7 +23,6 @@ from linkage.privacy_audit import (
     strangers_by_pass,
 )
 from linkage.privacy_controls import Control, run_controls
-from linkage.run import link
 from schemas.errors import InputError
 
 
@@ -37,15 +36,7 @@ def controls() -> tuple[Control, ...]:
 def folder(world: World, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A run folder; its passes are over any budget."""
     out = tmp_path_factory.mktemp("audited") / "run"
-    link(
-        world.packages,
-        out,
-        agreement=world.agreement,
-        unit=world.unit,
-        known=world.public,
-        created_at=NOW,
-        as_of=AS_OF,
-    )
+    world.link(out)
     return out
 
 

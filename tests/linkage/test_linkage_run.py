@@ -41,17 +41,6 @@ STAGES = (
 )
 
 
-def _link(world: World, out: Path, **changes: Any) -> RunResult:
-    values: dict[str, Any] = {
-        "agreement": world.agreement,
-        "unit": world.unit,
-        "known": world.public,
-        "created_at": NOW,
-        "as_of": AS_OF,
-    }
-    return link(world.packages, out, **{**values, **changes})
-
-
 @dataclass(frozen=True)
 class _Run:
     folder: Path
@@ -70,7 +59,7 @@ def run(world: World, tmp_path_factory: pytest.TempPathFactory) -> _Run:
         seen.append(name)
         yield
 
-    return _Run(folder, _link(world, folder, stage=stage), seen)
+    return _Run(folder, world.link(folder, stage=stage), seen)
 
 
 def test_what_a_run_leaves(run: _Run) -> None:
@@ -110,7 +99,7 @@ def test_whole_or_not_at_all(world: World, tmp_path: Path, failing: str, when: s
             raise LinkageError("stop")
 
     with pytest.raises(LinkageError, match="stop"):
-        _link(world, tmp_path / "run", stage=stage)
+        world.link(tmp_path / "run", stage=stage)
     assert list(tmp_path.iterdir()) == []
 
 
@@ -118,7 +107,7 @@ def test_an_existing_run_is_not_overwritten(world: World, tmp_path: Path) -> Non
     """A folder with something in it is refused before any package is opened."""
     (tmp_path / "keep.txt").write_text("kept")
     with pytest.raises(OutputError):
-        _link(world, tmp_path, unit=None)
+        world.link(tmp_path, unit=None)
     assert [path.name for path in tmp_path.iterdir()] == ["keep.txt"]
 
 
@@ -370,14 +359,14 @@ def test_passes_over_the_budget_are_not_linked(world: World, tmp_path: Path) -> 
             require_budget(lambdas, replace(world.agreement, budget=budget))
     require_budget(lambdas, replace(world.agreement, budget=Budget(d=0.141, lambda_=0.04)))
     with pytest.raises(LinkageError, match="unrelated records"):
-        _link(world, tmp_path / "run", agreement=replace(world.agreement, budget=Budget(d=0.2, lambda_=0.05)))
+        world.link(tmp_path / "run", agreement=replace(world.agreement, budget=Budget(d=0.2, lambda_=0.05)))
     assert list(tmp_path.iterdir()) == []
 
 
 def test_window_before_the_contacts_that_were_sent(world: World, tmp_path: Path) -> None:
     """A window that begins earlier than an agency's contacts is refused, not filled with half of them."""
     with pytest.raises(LinkageError, match="sent no contacts before"):
-        _link(world, tmp_path / "run", as_of=AS_OF - timedelta(days=1))
+        world.link(tmp_path / "run", as_of=AS_OF - timedelta(days=1))
     assert list(tmp_path.iterdir()) == []
 
 
@@ -392,9 +381,9 @@ def test_a_failed_run_remembers_no_package(world: World, tmp_path: Path) -> None
             raise LinkageError("stop")
 
     with pytest.raises(LinkageError, match="stop"):
-        _link(world, tmp_path / "run", stage=stage, guard=ReplayGuard(register))
+        world.link(tmp_path / "run", stage=stage, guard=ReplayGuard(register))
     assert not register.exists()
-    _link(world, tmp_path / "run", guard=ReplayGuard(register))
+    world.link(tmp_path / "run", guard=ReplayGuard(register))
     assert register.exists()
 
 

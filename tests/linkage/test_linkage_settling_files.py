@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import secrets
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -12,16 +11,13 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
-from linkage_world import AS_OF, NOW, PASSES, UNIT, World
+from linkage_world import AS_OF, NOW, World, world_of
 
-from governance.agreement import Budget, parse_agreement
-from governance.draft import draft_agreement
 from hashing.extract import Extract, read_extract
 from hashing.mapping import load_mapping
 from hashing.package import shuffle
 from hashing.subjects import collapse
 from linkage.run import RunResult, link
-from schemas.identity import PrivateIdentity
 from synthetic.generate import synthesise
 
 NAMES = ("childrens_social_care", "health")
@@ -51,25 +47,7 @@ def _world(folder: Path) -> tuple[World, dict[tuple[str, int], str]]:
         subjects[name] = shuffle(collapse(extracts[name], today=NOW.date(), mapping=mappings[name]))
         pairs = zip(subjects[name].refs.to_pylist(), subjects[name].ref_subject.tolist(), strict=True)
         person |= {(name, number): of_ref[ref] for ref, number in pairs}
-    identities = {name: PrivateIdentity.generate(name) for name in (*NAMES, UNIT)}
-    document = draft_agreement(
-        everyone=True,
-        parties={name: name for name in NAMES},
-        passes=PASSES,
-        today=NOW.date(),
-        identities={name: identity.public for name, identity in identities.items()},
-        unit_id=UNIT,
-    )
-    world = World(
-        folder=folder,
-        agreement=replace(parse_agreement(document), budget=Budget(d=1e9, lambda_=1e9)),
-        identities=identities,
-        secret=secrets.token_bytes(32),
-        run_id="two-files",
-        extracts=extracts,
-        subjects=subjects,
-    )
-    return world, person
+    return world_of(folder, extracts, subjects, run_id="two-files"), person
 
 
 @dataclass(frozen=True, kw_only=True)
