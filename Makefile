@@ -9,6 +9,8 @@ PEOPLE ?= 20000
 OUT ?= demo
 FUZZ_SECONDS ?= 60
 
+KERNELS := $(wildcard hashing/native/*.[ch]) hashing/native/building.py hatch_build.py
+
 .PHONY: demo test lint types check accuracy fuzz clean
 .DELETE_ON_ERROR:
 
@@ -39,19 +41,19 @@ $(BIN)/python:
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Tallystick needs Python 3.11 or later; run: make PYTHON=/path/to/python3.11")'
 	$(PYTHON) -m venv $(VENV)
 
-$(VENV)/.stamp-run: $(BIN)/python pyproject.toml constraints.txt
+$(VENV)/.stamp-run: $(BIN)/python pyproject.toml constraints.txt $(KERNELS)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e .
 	touch $@
 
-$(VENV)/.stamp-test: $(BIN)/python pyproject.toml constraints.txt
+$(VENV)/.stamp-test: $(BIN)/python pyproject.toml constraints.txt $(KERNELS)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[test]'
 	touch $@ $(VENV)/.stamp-run
 
-$(VENV)/.stamp-lint: $(BIN)/python pyproject.toml constraints.txt
+$(VENV)/.stamp-lint: $(BIN)/python pyproject.toml constraints.txt $(KERNELS)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[test,lint]'
 	touch $@ $(VENV)/.stamp-run $(VENV)/.stamp-test
 
-$(VENV)/.stamp-fuzz: $(BIN)/python pyproject.toml constraints.txt
+$(VENV)/.stamp-fuzz: $(BIN)/python pyproject.toml constraints.txt $(KERNELS)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[test,fuzz]'
 	touch $@ $(VENV)/.stamp-run $(VENV)/.stamp-test
 

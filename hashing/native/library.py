@@ -1,0 +1,49 @@
+"""Load the compiled kernels, if there are any that belong to these sources."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+from functools import cache
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hashing.native.building import FOLDER, library_name, sources_digest
+
+SWITCH = "TALLYSTICK_KERNELS"
+"""Environment variable: `off` has NumPy do the work, for a comparison or in case of doubt."""
+
+
+@cache
+def kernels() -> ctypes.CDLL | None:
+    """Return the library, or None where NumPy does the work.
+
+    A library that was compiled from other sources than those beside it is not used.
+    """
+    if os.environ.get(SWITCH, "").lower() == "off":
+        return None
+    try:
+        library = ctypes.CDLL(str(FOLDER / library_name()))
+        library.tallystick_sources.restype = ctypes.c_char_p
+        compiled = library.tallystick_sources()
+    except (OSError, AttributeError):
+        return None
+    return library if compiled == sources_digest().encode() else None
+
+
+def address(array: NDArray[Any]) -> int:
+    """Return where an array's first element lies.
+
+    Raises:
+        ValueError: Its elements do not lie one after the other.
+    """
+    if not array.flags.c_contiguous:
+        raise ValueError("a kernel reads arrays whose elements lie one after the other")
+    return int(array.__array_interface__["data"][0])
+
+
+def as_kind(array: NDArray[Any], kind: type[np.generic]) -> NDArray[Any]:
+    """Return the array with elements of a kind that a kernel expects, one after the other; copied only if need be."""
+    return np.ascontiguousarray(array, dtype=kind)
