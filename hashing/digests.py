@@ -52,33 +52,6 @@ class Digests:
     classes: frozenset[str]
 
 
-class Places:
-    """Where the digests of some versions lie; looked up once a field, as most derived values share a field's codes.
-
-    Args:
-        digests: Digests of all versions.
-        rows: The versions.
-    """
-
-    def __init__(self, digests: Digests, rows: NDArray[np.int64]) -> None:
-        self.rows = len(rows)
-        self._values = digests.values
-        self._versions = rows
-        self._found: dict[int, NDArray[np.int64]] = {}
-
-    def fetch(self, name: str, piece: slice, out: NDArray[np.complex128]) -> None:
-        """Write the digests of a slice of the versions, shape (rows,), into `out`."""
-        value = self._values[name]
-        value.table.take(self._at(value.source)[piece], out=out, mode="wrap")  # -1, a missing value: the last
-
-    def _at(self, source: Codes | None) -> NDArray[np.int64]:
-        if source is None:
-            return self._versions
-        if id(source) not in self._found:
-            self._found[id(source)] = source.take(self._versions).astype(np.int64)
-        return self._found[id(source)]
-
-
 def _with_missing(blocks: Blocks) -> Blocks:
     return np.vstack([blocks, np.zeros((1, 2), dtype=np.uint64)])
 

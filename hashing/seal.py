@@ -139,14 +139,14 @@ def _do(work: Callable[[], Any]) -> Any:
 
 def _make_ids(job: _Job, index: int, piece: slice) -> None:
     turn = index % _TURNS
-    job.ids[turn][piece] = job.sealer(index).block_ids(job.rows[turn][piece].astype(np.int64))
+    job.ids[turn][piece] = job.sealer(index).block_ids(job.rows[turn][piece])
 
 
 def _make_batch(
     job: _Job, index: int, piece: slice, room: int, noise: Mapping[str, NDArray[np.uint16]] | None
 ) -> dict[str, int]:
     turn = index % _TURNS
-    rows, ids = job.rows[turn][piece].astype(np.int64), job.ids[turn][piece]
+    rows, ids = job.rows[turn][piece], job.ids[turn][piece]
     if noise is None:
         noise = noise_of(job.passes[index], len(rows), job.digests, os.urandom)
     return job.sealer(index).fill(job.room(index, room, len(rows)), rows, ids, noise)

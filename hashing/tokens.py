@@ -18,8 +18,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hashing.cmac import Blocks
-from hashing.digests import SLICE_ROWS, Digests, Places
+from hashing.coding import Codes
+from hashing.digests import SLICE_ROWS, Digests
 from hashing.keys import TokenKeys
+from hashing.native import tokens as native
+from hashing.places import Places
 from hashing.room import BatchRoom
 from schemas.scheme import Pass, column
 
@@ -36,7 +39,6 @@ class _Slice:
     def __init__(self, rows: int) -> None:
         self.rows = rows
         self.blocks = np.empty((rows, 2), dtype=np.uint64)
-        self.numbers = self.blocks.view(np.complex128)[:, 0]
         self.source = self.blocks.view(np.uint8).reshape(-1).data
         room = np.empty(16 * rows + 15, dtype=np.uint8)  # `update_into` asks for 15 bytes more than it fills
         self.target = room.data
@@ -44,6 +46,13 @@ class _Slice:
         self.tokens: dict[np.dtype[Any], NDArray[Any]] = {
             kind: self.made.view(kind)[:, 0] for kind in (np.dtype("<u2"), np.dtype("<u4"))
         }
+
+    def keep(self, tokens: NDArray[np.generic]) -> None:
+        """Write what a token shows of each block that was made into `tokens`."""
+        if native.available():
+            native.narrow(self.made, tokens)
+        else:
+            tokens[:] = self.tokens[tokens.dtype]
 
 
 class _Slices:
@@ -57,6 +66,25 @@ class _Slices:
     def __iter__(self) -> Iterator[tuple[slice, _Slice]]:
         for piece in self._pieces:
             yield piece, self._whole if piece.stop - piece.start == self._whole.rows else self._last
+
+
+def _mark_present(held: NDArray[np.uint64], bit: np.uint64, present: NDArray[np.uint8]) -> int:
+    """Write a bit a row into `present` that says whether `bit` is held; return how many rows lack it."""
+    if native.available():
+        return native.present(held, bit, present)
+    flags = (held & bit) != 0
+    present[:] = np.packbits(flags, bitorder="little")
+    return len(held) - int(np.count_nonzero(flags))
+
+
+def _replace_outside(
+    member: NDArray[np.uint64], bit: np.uint64, noise: NDArray[np.uint16], tokens: NDArray[Any]
+) -> None:
+    """Replace the tokens of rows that are not in the class of `bit`."""
+    if native.available():
+        native.outside(member, bit, noise, tokens)
+    else:
+        np.copyto(tokens, noise, where=(member & bit) == 0)
 
 
 def noise_of(
@@ -87,15 +115,13 @@ class PassSealer:
     def _secrets(self, places: Places, piece: slice, room: _Slice) -> Blocks:
         """Return the block secret of each row of a slice, in `room.made`: AES-CMAC over the digests of the parts."""
         for count, part in enumerate(self.blocking.parts, start=1):
-            places.fetch(part, piece, room.numbers)
-            if count > 1:
-                np.bitwise_xor(room.blocks, room.made, out=room.blocks)
+            places.fetch(part, piece, room.blocks, add=room.made if count > 1 else None)
             if count == len(self.blocking.parts):
                 np.bitwise_xor(room.blocks, self._secret.last_mask, out=room.blocks)
             self._secret.update(room.source, room.target)
         return room.made
 
-    def block_ids(self, rows: NDArray[np.int64]) -> NDArray[np.int64]:
+    def block_ids(self, rows: Codes) -> NDArray[np.int64]:
         """Return the block id of each of `rows`."""
         ids, places = np.empty(len(rows), dtype=np.int64), Places(self._digests, rows)
         for piece, room in _Slices(len(rows)):
@@ -107,7 +133,7 @@ class PassSealer:
     def fill(
         self,
         room: BatchRoom,
-        rows: NDArray[np.int64],
+        rows: Codes,
         ids: NDArray[np.int64],
         noise: Mapping[str, NDArray[np.uint16]],
     ) -> dict[str, int]:
@@ -130,8 +156,7 @@ class PassSealer:
         member = self._digests.member[rows]
         for name in noise:
             # Outside its rarity class a name gets a random token: nothing shows unless two records agree.
-            outside = (member & self._digests.bits[name]) == 0
-            np.copyto(room.columns[column(name)], noise[name], where=outside)
+            _replace_outside(member, self._digests.bits[name], noise[name], room.columns[column(name)])
         room.columns["version"][:] = rows
         room.columns["block"][:] = ids
         return {"version": 0, "block": 0} | self._mark_missing(room, rows)
@@ -150,16 +175,13 @@ class PassSealer:
     ) -> None:
         """Fill `made` with the tokens of a column, whatever is missing included."""
         for piece, room in slices:
-            places.fetch(name, piece, room.numbers)
-            np.bitwise_xor(room.blocks, states[piece], out=room.blocks)
+            places.fetch(name, piece, room.blocks, add=states[piece])
             self._comparison.update(room.source, room.target)
-            made[piece] = room.tokens[made.dtype]
+            room.keep(made[piece])
 
-    def _mark_missing(self, room: BatchRoom, rows: NDArray[np.int64]) -> dict[str, int]:
-        held, missing = self._digests.held[rows], {}
-        for name in self._tokens:
-            present = (held & self._digests.bits[name]) != 0
-            missing[column(name)] = len(rows) - int(np.count_nonzero(present))
-            if missing[column(name)]:
-                room.present[column(name)][:] = np.packbits(present, bitorder="little")
-        return missing
+    def _mark_missing(self, room: BatchRoom, rows: Codes) -> dict[str, int]:
+        held = self._digests.held[rows]
+        return {
+            column(name): _mark_present(held, self._digests.bits[name], room.present[column(name)])
+            for name in self._tokens
+        }

@@ -1,0 +1,134 @@
+"""The kernels of sealing do what NumPy does, bit for bit."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from hashing.digests import Digests, ValueDigests
+from hashing.native import library
+from hashing.native import tokens as native
+from hashing.places import Places
+from hashing.tokens import _mark_present, _replace_outside
+
+needs_kernels = pytest.mark.skipif(library.kernels() is None, reason="there are no compiled kernels here")
+BIT = np.uint64(4)
+
+
+def _digests(source: np.ndarray, distinct: int, seed: int) -> Digests:
+    """Digests of one value of a field, and of one with a row a version."""
+    rng = np.random.default_rng(seed)
+
+    def table(rows: int) -> np.ndarray:
+        blocks = rng.integers(0, 2**63, size=(rows + 1, 2), dtype=np.uint64)
+        blocks[-1] = 0
+        return blocks.view(np.complex128)[:, 0]
+
+    values = {
+        "some": ValueDigests(source=source, table=table(distinct)),
+        "each": ValueDigests(source=None, table=table(len(source))),
+    }
+    held = rng.integers(0, 8, size=len(source), dtype=np.uint64)
+    return Digests(values=values, bits={}, held=held, member=held, classes=frozenset())
+
+
+@pytest.fixture
+def by_numpy(monkeypatch: pytest.MonkeyPatch) -> None:
+    """NumPy does the work of the kernels."""
+    monkeypatch.setattr(native, "available", lambda: False)
+
+
+@needs_kernels
+@given(st.lists(st.integers(-1, 6), max_size=90), st.booleans(), st.integers(0, 99))
+def test_fetching_by_kernel_and_by_numpy(codes: list[int], adding: bool, seed: int) -> None:
+    """A slice of digests is the same from both, with and without something added, missing values included."""
+    source = np.array(codes, dtype=np.int32)
+    digests = _digests(source, 7, seed)
+    rows = np.random.default_rng(seed).permutation(len(codes)).astype(np.int32)
+    piece = slice(len(rows) // 3, len(rows))
+    size = len(rows[piece])
+    add = np.random.default_rng(seed).integers(0, 2**63, size=(size, 2), dtype=np.uint64) if adding else None
+    for name in digests.values:
+        made = []
+        for compiled in (True, False):
+            places = Places(digests, rows)
+            if not compiled:
+                places._compiled, places._versions = False, rows.astype(np.intp)
+            out = np.full((size, 2), 99, dtype=np.uint64)
+            places.fetch(name, piece, out, add=add)
+            made.append(out)
+        assert np.array_equal(*made)
+
+
+@needs_kernels
+def test_a_code_outside_its_table_is_never_read() -> None:
+    """A kernel does not look where it reads, so that its caller does."""
+    out = np.zeros((2, 2), dtype=np.uint64)
+    for wrong in (3, -2):
+        digests = _digests(np.array([0, wrong], dtype=np.int32), 2, 1)
+        with pytest.raises(IndexError):
+            Places(digests, np.arange(2, dtype=np.int32)).fetch("some", slice(0, 2), out)
+
+
+@needs_kernels
+@given(st.lists(st.integers(0, 2**64 - 1), max_size=70), st.sampled_from([np.uint16, np.uint32]))
+def test_narrowing_by_kernel_and_by_numpy(words: list[int], kind: type[np.generic]) -> None:
+    """Of each block its first two or four bytes are kept."""
+    blocks = np.array([[word, ~word % 2**64] for word in words], dtype=np.uint64).reshape(-1, 2)
+    out = np.empty(len(words), dtype=kind)
+    native.narrow(blocks, out)
+    assert np.array_equal(out, blocks[:, 0].astype(kind))
+
+
+@given(st.lists(st.integers(0, 7), max_size=70))
+def test_presence_is_the_same_by_both(held: list[int]) -> None:
+    """Bits of presence and the count of missing rows are those of `packbits`, the last bits of a byte included."""
+    flags = np.array(held, dtype=np.uint64)
+    out = np.full(-(-len(held) // 8), 255, dtype=np.uint8)
+    missing = _mark_present(flags, BIT, out)
+    assert missing == sum(value & 4 == 0 for value in held)
+    assert np.array_equal(out, np.packbits((flags & BIT) != 0, bitorder="little"))
+
+
+@pytest.mark.usefixtures("by_numpy")
+def test_presence_by_numpy() -> None:
+    """Without kernels the same bits are written."""
+    out = np.full(1, 255, dtype=np.uint8)
+    assert _mark_present(np.array([4, 0, 7], dtype=np.uint64), BIT, out) == 1
+    assert out.tolist() == [0b101]
+
+
+@pytest.mark.usefixtures("by_numpy")
+def test_noise_by_numpy() -> None:
+    """Without kernels tokens outside a class are replaced, others stay."""
+    tokens = np.array([1, 2, 3], dtype=np.uint16)
+    _replace_outside(np.array([4, 0, 5], dtype=np.uint64), BIT, np.array([7, 8, 9], dtype=np.uint16), tokens)
+    assert tokens.tolist() == [1, 8, 3]
+
+
+@needs_kernels
+@given(st.lists(st.tuples(st.integers(0, 7), st.integers(0, 65535), st.integers(0, 65535)), max_size=70))
+def test_noise_by_kernel(rows: list[tuple[int, int, int]]) -> None:
+    """Tokens outside a class are replaced by noise, and no others."""
+    member = np.array([row[0] for row in rows], dtype=np.uint64)
+    noise, tokens = (np.array([row[at] for row in rows], dtype=np.uint16) for at in (1, 2))
+    expected = np.where((member & BIT) == 0, noise, tokens)
+    _replace_outside(member, BIT, noise, tokens)
+    assert np.array_equal(tokens, expected)
+
+
+@needs_kernels
+def test_arrays_that_do_not_fit_are_refused() -> None:
+    """A wrapper refuses arrays of other lengths, other kinds or with gaps before a kernel sees them."""
+    table = np.zeros(2, dtype=np.complex128)
+    out = np.zeros((3, 2), dtype=np.uint64)
+    with pytest.raises(ValueError, match="fit"):
+        native.fetch(table, np.zeros(2, dtype=np.int32), out, None)
+    with pytest.raises(ValueError, match="fit"):
+        native.fetch(table, np.zeros(3, dtype=np.int64), out, None)  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match="one after the other"):
+        native.fetch(table, np.zeros(6, dtype=np.int32)[::2], out, None)
+    with pytest.raises(ValueError, match="fit"):
+        native.narrow(out, np.zeros(3, dtype=np.uint64))
