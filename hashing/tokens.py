@@ -68,13 +68,13 @@ class _Slices:
             yield piece, self._whole if piece.stop - piece.start == self._whole.rows else self._last
 
 
-def _mark_present(held: NDArray[np.uint64], bit: np.uint64, present: NDArray[np.uint8]) -> int:
-    """Write a bit a row into `present` that says whether `bit` is held; return how many rows lack it."""
+def _mark_present(held: NDArray[np.uint64], present: Mapping[np.uint64, NDArray[np.uint8]]) -> None:
+    """Write for each bit of `present` a bit a row that says whether it is held."""
     if native.available():
-        return native.present(held, bit, present)
-    flags = (held & bit) != 0
-    present[:] = np.packbits(flags, bitorder="little")
-    return len(held) - int(np.count_nonzero(flags))
+        native.present(held, present)
+        return
+    for bit, bits in present.items():
+        bits[:] = np.packbits((held & bit) != 0, bitorder="little")
 
 
 def _replace_outside(
@@ -180,8 +180,9 @@ class PassSealer:
             room.keep(made[piece])
 
     def _mark_missing(self, room: BatchRoom, rows: Codes) -> dict[str, int]:
-        held = self._digests.held[rows]
+        present = {self._digests.bits[name]: room.present[column(name)] for name in self._tokens}
+        _mark_present(self._digests.held[rows], present)
         return {
-            column(name): _mark_present(held, self._digests.bits[name], room.present[column(name)])
+            column(name): len(rows) - int(np.bitwise_count(room.present[column(name)]).sum())
             for name in self._tokens
         }

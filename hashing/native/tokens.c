@@ -64,20 +64,31 @@ KERNEL void tallystick_narrow(const block *restrict blocks, void *restrict out, 
     }
 }
 
-/* Write a bit for each row of `held` that has `bit`, lowest first; return how many rows lack it. */
-KERNEL int64_t tallystick_present(const uint64_t *restrict held, uint64_t bit, uint8_t *restrict out, int64_t count)
+/* Turn eight rows of eight bits into eight columns (Warren, Hacker's Delight, 2nd edition, section 7-3). */
+static uint64_t transposed(uint64_t x)
 {
-    int64_t present = 0;
+    x = (x & 0xAA55AA55AA55AA55u) | (x & 0x00AA00AA00AA00AAu) << 7 | (x >> 7 & 0x00AA00AA00AA00AAu);
+    x = (x & 0xCCCC3333CCCC3333u) | (x & 0x0000CCCC0000CCCCu) << 14 | (x >> 14 & 0x0000CCCC0000CCCCu);
+    return (x & 0xF0F0F0F00F0F0F0Fu) | (x & 0x00000000F0F0F0F0u) << 28 | (x >> 28 & 0x00000000F0F0F0F0u);
+}
+
+/* For each of 64 bits: where outs[bit] is not null, write a bit for each row of `held` that says whether it is set there,
+ * lowest first; bits beyond the last row are 0. */
+KERNEL void tallystick_present(const uint64_t *restrict held, uint8_t *const *outs, int64_t count)
+{
     for (int64_t row = 0; row < count; row += 8) {
-        int64_t most = count - row < 8 ? count - row : 8;
-        unsigned byte = 0;
-        for (int64_t i = 0; i < most; i++)
-            byte |= (unsigned)((held[row + i] & bit) != 0) << i;
-        for (unsigned left = byte; left; left &= left - 1)
-            present++;
-        out[row / 8] = (uint8_t)byte;
+        uint64_t rows[8] = {0};
+        memcpy(rows, held + row, (size_t)(count - row < 8 ? count - row : 8) * sizeof *rows);
+        for (int first = 0; first < 64; first += 8) {
+            uint64_t square = 0;
+            for (int i = 0; i < 8; i++)
+                square |= (rows[i] >> first & 0xFF) << (8 * i);
+            square = transposed(square);
+            for (int bit = first; bit < first + 8; bit++, square >>= 8)
+                if (outs[bit])
+                    outs[bit][row / 8] = (uint8_t)square;
+        }
     }
-    return count - present;
 }
 
 /* out[i] = noise[i] where a row of `member` lacks `bit`. */

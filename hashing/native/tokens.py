@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from ctypes import CDLL, c_int64, c_uint64, c_void_p
 from functools import cache
 
@@ -20,8 +21,8 @@ def _kernels() -> CDLL:
     library.tallystick_fetch.restype = None
     library.tallystick_narrow.argtypes = [c_void_p, c_void_p, c_int64, c_int64]
     library.tallystick_narrow.restype = None
-    library.tallystick_present.argtypes = [c_void_p, c_uint64, c_void_p, c_int64]
-    library.tallystick_present.restype = c_int64
+    library.tallystick_present.argtypes = [c_void_p, c_void_p, c_int64]
+    library.tallystick_present.restype = None
     library.tallystick_outside.argtypes = [c_void_p, c_uint64, c_void_p, c_void_p, c_int64]
     library.tallystick_outside.restype = None
     return library
@@ -64,10 +65,13 @@ def narrow(blocks: NDArray[np.uint64], out: NDArray[np.generic]) -> None:
     _kernels().tallystick_narrow(address(blocks), address(out), out.dtype.itemsize, len(out))
 
 
-def present(held: NDArray[np.uint64], bit: np.uint64, out: NDArray[np.uint8]) -> int:
-    """Write a bit for each row of `held` that has `bit`, lowest first, into `out`; return how many rows lack it."""
-    _require(len(out) * 8 >= len(held))
-    return int(_kernels().tallystick_present(address(held), int(bit), address(out), len(held)))
+def present(held: NDArray[np.uint64], outs: Mapping[np.uint64, NDArray[np.uint8]]) -> None:
+    """Write for each bit of `outs` a bit a row that says whether it is set there, lowest first."""
+    wanted = (c_void_p * 64)()
+    for bit, out in outs.items():
+        _require(len(out) * 8 >= len(held))
+        wanted[int(bit).bit_length() - 1] = address(out)
+    _kernels().tallystick_present(address(held), wanted, len(held))
 
 
 def outside(
