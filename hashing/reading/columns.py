@@ -12,6 +12,7 @@ from hashing.coding import encode
 from hashing.mapping import ALSO, COLUMNS, AgencyMapping
 from hashing.normalise import split_full_name
 from hashing.normalise._words import words
+from hashing.reading.hashes import text_buffers
 from hashing.reading.table import cell_text, fold
 from schemas.errors import ExtractError, MappingError
 
@@ -95,9 +96,17 @@ def as_text(array: pa.Array, header: str, source: str) -> pa.Array:
         ) from None
 
 
+def _holds(texts: pa.StringArray, letter: int) -> bool:
+    """Tell whether a byte occurs in texts; nulls may hide one, which serves to rule it out quickly."""
+    offsets, data = text_buffers(texts)
+    return bool((data[offsets[0] : offsets[-1]] == letter).any())
+
+
 def cut_numbers(texts: pa.Array) -> bool:
     """Tell whether a text column holds a number with an exponent, as spreadsheets write those they have no room for."""
     plain = texts.dictionary if pa.types.is_dictionary(texts.type) else texts
+    if not _holds(plain, ord("+")):
+        return False
     likely = plain.filter(pc.match_substring(plain, "E+"))  # far quicker than the expression alone
     return bool(pc.any(pc.match_substring_regex(likely, _CUT_SHORT)).as_py())
 

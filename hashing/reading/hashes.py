@@ -16,6 +16,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
+from hashing.native import reading as native
+from hashing.native.library import as_kind
+
 Hashes = NDArray[np.uint64]
 
 _WORD = 8
@@ -44,8 +47,22 @@ class Lane:
 LANES = (Lane.of(secrets.token_bytes(24)), Lane.of(secrets.token_bytes(24)))
 
 
-def mix(state: Hashes, words: Hashes, lane: Lane) -> None:
-    """Take `words` into `state`, in place: exclusive or, then twice a multiplication and a shift, each one-to-one."""
+def mix(state: Hashes, words: Hashes, lane: Lane, places: NDArray[np.int32] | None = None) -> None:
+    """Take a word into each of n states, in place: exclusive or, then twice a multiplication and a shift.
+
+    Args:
+        state: Shape (n,).
+        words: The word of each; or, with `places`, the words that they index, the last one for -1.
+        lane: The hash function.
+        places: Shape (n,), or None.
+    """
+    if native.available():
+        native.mix(state, as_kind(words, np.uint64), places, lane.first, lane.second)
+    else:
+        _mix_in_arrays(state, words if places is None else words[places], lane)
+
+
+def _mix_in_arrays(state: Hashes, words: Hashes, lane: Lane) -> None:
     state ^= words
     state *= lane.first
     state ^= state >> _SHIFTS[0]
@@ -53,71 +70,44 @@ def mix(state: Hashes, words: Hashes, lane: Lane) -> None:
     state ^= state >> _SHIFTS[1]
 
 
-@dataclass(frozen=True, slots=True)
-class Cells:
-    """n text cells as distinct-or-not values and, where they repeat, the place of each cell's value.
+def of_null(lane: Lane) -> np.uint64:
+    """Return the hash of a null, which no text has but by chance: it is the start of none."""
+    return np.uint64(int(lane.start) ^ 0x9E3779B97F4A7C15)
 
-    Attributes:
-        values: Text values, nulls allowed.
-        places: Shape (n,), int32, -1 for a null; None when `values` are the n cells themselves.
+
+def hash_texts(values: pa.StringArray, lanes: tuple[Lane, Lane] = LANES) -> tuple[Hashes, Hashes]:
+    """Return the hashes of each of n strings in two lanes; all nulls have one hash, not that of the empty string.
+
+    Eight bytes at a time; the length goes into the start.
     """
-
-    values: pa.StringArray
-    places: NDArray[np.int32] | None = None
-
-    @classmethod
-    def of(cls, array: pa.Array) -> Cells:
-        """Return text, as strings or dictionary-coded, as cells."""
-        if not pa.types.is_dictionary(array.type):
-            return cls(array)
-        places = array.indices.cast(pa.int32()).fill_null(-1).to_numpy(zero_copy_only=False)
-        return cls(_strings(array.dictionary), places)
-
-    @classmethod
-    def repeated(cls, array: pa.Array) -> Cells:
-        """Return text that is expected to repeat, dictionary-coded."""
-        return cls.of(array if pa.types.is_dictionary(array.type) else array.dictionary_encode())
-
-    def hashes(self, lane: Lane) -> Hashes:
-        """Return the hash of each cell."""
-        hashed = hash_strings(self.values, lane)
-        return hashed if self.places is None else np.append(hashed, _of_null(lane))[self.places]
-
-    def take(self, rows: NDArray[np.int64]) -> pa.StringArray:
-        """Return the texts of `rows`."""
-        if self.places is None:
-            return self.values.take(pa.array(rows))
-        places = self.places[rows]
-        return self.values.take(pa.array(places, mask=places < 0))
+    if not native.available():
+        first, second = (_hash_in_arrays(values, lane) for lane in lanes)
+        return first, second
+    offsets, data = text_buffers(values)
+    valid = np.frombuffer(values.buffers()[0], dtype=np.uint8) if values.null_count else None
+    low, high = (np.empty(len(values), dtype=np.uint64) for _ in lanes)
+    constants = np.array([[lane.start, lane.first, lane.second] for lane in lanes], dtype=np.uint64)
+    native.hash_texts(data, offsets, valid, values.offset, constants, low, high)
+    return low, high
 
 
-def _strings(array: pa.Array) -> pa.StringArray:
-    return array if pa.types.is_string(array.type) else array.cast(pa.string())
+def text_buffers(values: pa.StringArray) -> tuple[NDArray[np.int32], NDArray[np.uint8]]:
+    """Return where each of n texts begins in what they stand in, and where the last one ends, and the bytes of it."""
+    _, offsets, data = values.buffers()
+    if len(values) == 0:  # its buffers may be missing
+        return np.zeros(1, dtype=np.int32), np.zeros(0, dtype=np.uint8)
+    held = np.frombuffer(offsets, dtype=np.int32)[values.offset : values.offset + len(values) + 1]
+    return held, np.frombuffer(data or b"", dtype=np.uint8)
 
 
-def _of_null(lane: Lane) -> np.uint64:
-    return np.uint64(
-        int(lane.start) ^ 0x9E3779B97F4A7C15
-    )  # no text has it by construction of its length term
-
-
-def hash_strings(values: pa.StringArray, lane: Lane) -> Hashes:
-    """Return the hash of each of n strings; all nulls have one hash, which is not that of the empty string.
-
-    Eight bytes at a time, for many strings at once; the length goes into the start.
-    """
-    size = len(values)
-    _, offsets_buffer, data_buffer = values.buffers()
-    if size == 0:
-        return np.zeros(0, dtype=np.uint64)
-    offsets = np.frombuffer(offsets_buffer, dtype=np.int32)[values.offset : values.offset + size + 1]
-    data = np.frombuffer(data_buffer or b"", dtype=np.uint8)
-    hashed = np.empty(size, dtype=np.uint64)
-    for row in range(0, size, _BLOCK):  # so that what is worked on stays in the processor's cache
+def _hash_in_arrays(values: pa.StringArray, lane: Lane) -> Hashes:
+    offsets, data = text_buffers(values)
+    hashed = np.empty(len(values), dtype=np.uint64)
+    for row in range(0, len(values), _BLOCK):  # so that what is worked on stays in the processor's cache
         block = offsets[row : row + _BLOCK + 1]
         hashed[row : row + _BLOCK] = _hash_block(data[block[0] : block[-1]], block - block[0], lane)
     if values.null_count:
-        hashed[pc.is_null(values).to_numpy(zero_copy_only=False)] = _of_null(lane)
+        hashed[pc.is_null(values).to_numpy(zero_copy_only=False)] = of_null(lane)
     return hashed
 
 
@@ -155,10 +145,10 @@ def _hash_equal(
     part = state if whole else state[filled]
     for done in range(0, length, _WORD):
         words = np.ndarray((len(part),), dtype="<u8", buffer=padded, offset=done, strides=(length,))
-        mix(part, words & _KEEP[min(length - done, _WORD)], lane)
+        _mix_in_arrays(part, words & _KEEP[min(length - done, _WORD)], lane)
     if whole:
         return part
-    mix(state, np.zeros(1, dtype=np.uint64), lane)
+    _mix_in_arrays(state, np.zeros(1, dtype=np.uint64), lane)
     state[filled] = part
     return state
 
@@ -192,7 +182,7 @@ def _hash_by_words(
         word |= (high << np.uint64(1)) << back[first:]
         last = int(ended[step + 1]) - first
         word[:last] &= _KEEP.take(lengths[first : first + last] - step * _WORD)
-        mix(state[first:], word, lane)
+        _mix_in_arrays(state[first:], word, lane)
         low = high
     return state
 

@@ -1,10 +1,12 @@
-"""Numbers for distinct 128-bit keys, batch after batch: an open-addressing table worked in whole arrays."""
+"""Numbers for distinct 128-bit keys, batch after batch, in an open-addressing table."""
 
 from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
 
+from hashing.native import reading as native
+from hashing.native.library import as_kind
 from hashing.reading.hashes import Hashes
 
 _EMPTY = np.int32(-1)
@@ -22,13 +24,17 @@ class HashIndex:
     second hashes are equal and the first ones lead to one run of filled slots. Among ten million keys the chance of
     that is below 10^-11. The table holds 4 bytes a slot and at most half of its slots are filled; with the keys
     themselves that is 20 to 28 bytes a distinct key.
+
+    Args:
+        expected: Keys to make room for at once; more of them may come.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, expected: int = 0) -> None:
         self._slots = np.full(_SMALLEST, _EMPTY, dtype=np.int32)
         self._begin = np.empty(_SMALLEST // 2, dtype=np.uint32)
         self._same = np.empty(_SMALLEST // 2, dtype=np.uint64)
         self._count = 0
+        self._reserve(expected)
 
     def __len__(self) -> int:
         return self._count
@@ -44,6 +50,15 @@ class HashIndex:
             The number of each key, and for each key that is new the row where it first stands, by its number.
         """
         self._reserve(len(begin))
+        if not native.available():
+            return self._add_in_arrays(begin, same)
+        begin, same = as_kind(begin, np.uint64), as_kind(same, np.uint64)
+        numbers, rows = native.index_add(self._slots, self._begin, self._same, self._count, begin, same)
+        self._count += len(rows)
+        return numbers, rows
+
+    def _add_in_arrays(self, begin: Hashes, same: Hashes) -> tuple[NDArray[np.int32], NDArray[np.int64]]:
+        """Number keys, for which there is room; as `add`."""
         slots = (begin & np.uint64(len(self._slots) - 1)).astype(np.int64)
         numbers = self._slots.take(slots)
         # Most keys are known and stand in their first slot; a free slot reads as some key, which `numbers` rules out.
@@ -130,6 +145,9 @@ class HashIndex:
         if 2 * wanted > len(self._slots):
             self._slots = np.empty(0, dtype=np.int32)  # let go of it before the larger one comes
             self._slots = np.full(1 << (2 * wanted - 1).bit_length(), _EMPTY, dtype=np.int32)
+            if native.available():
+                native.index_place(self._slots, self._begin, self._count)
+                return
             for start in range(0, self._count, _MOVED_AT_ONCE):
                 self._place(np.arange(start, min(start + _MOVED_AT_ONCE, self._count), dtype=np.int32))
 

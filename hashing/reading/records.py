@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from hashing import normalise
 from hashing.coding import Codes
-from hashing.reading.hashes import LANES, Cells, hash_rows
+from hashing.reading.cells import Cells, Hashed, hash_cells
 from hashing.reading.index import HashIndex
 from hashing.reading.memory import give_back
 from hashing.reading.normalising import Normaliser, Normalising, Others, Rule
@@ -70,10 +70,6 @@ def trimmed(texts: pa.StringArray) -> normalise.Normalised:
     return normalise.Normalised(
         values=pc.if_else(empty, pa.scalar(None, pa.string()), values), outcomes=outcomes.astype(np.uint8)
     )
-
-
-def _smallest(codes: Codes) -> NDArray[np.signedinteger]:
-    return codes.astype(np.min_scalar_type(-int(codes.max(initial=0)) - 2), copy=False)
 
 
 class RecordReader:
@@ -140,18 +136,15 @@ class RecordReader:
         }
 
     def _take(self, batch: Mapping[str, pa.Array]) -> None:
-        people = {name: Cells.of(batch[name]) for name in self._people(batch)}
-        hashed = {name: cells.hashes(LANES[0]) for name, cells in people.items()}
-        keys = [hash_rows(list(hashed.values()), lane) for lane in LANES]
-        record, fresh = self._index.add(*keys)
+        people = {name: Hashed.of(Cells.of(batch[name])) for name in self._people(batch)}
+        record, fresh = self._index.add(*hash_cells(people.values(), len(batch["ref"])))
         self._record.append(record)
         for name in self._visits(batch):
-            codes = self._vocabularies[name].add_cells(Cells.repeated(batch[name]))
-            self._contacts.setdefault(name, []).append(_smallest(codes))
+            codes = self._vocabularies[name].add_cells(Hashed.of(Cells.repeated(batch[name])))
+            self._contacts.setdefault(name, []).append(codes)
         if len(fresh):
-            for name, cells in people.items():
-                codes = self._vocabularies[name].add(cells.take(fresh), hashed[name][fresh])
-                self._codes.setdefault(name, []).append(codes)
+            for name, hashed in people.items():
+                self._codes.setdefault(name, []).append(self._vocabularies[name].add(hashed, fresh))
 
     def _finished(self) -> Records:
         record = np.concatenate([np.zeros(0, dtype=np.int32), *self._record])

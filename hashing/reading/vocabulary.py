@@ -6,11 +6,11 @@ from collections.abc import Callable
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from hashing.coding import Coded, Codes
-from hashing.reading.hashes import LANES, Cells, Hashes, hash_strings
+from hashing.native import reading as native
+from hashing.reading.cells import Cells, Hashed
 from hashing.reading.index import HashIndex
 from hashing.reading.normalising import Ruled
 
@@ -33,14 +33,16 @@ class Vocabulary:
             see the whole column.
         repeats: Whether texts are expected to come again. If not, each one gets a code of its own: to look for
             repetitions would cost more time and memory than the few there are.
+        expected: Distinct texts to make room for at once; more of them may come.
     """
 
-    def __init__(self, rule: Normalise | None = None, *, repeats: bool = True) -> None:
+    def __init__(self, rule: Normalise | None = None, *, repeats: bool = True, expected: int = 0) -> None:
         self.beside: dict[int, tuple[str, ...]] = {}
         self._rule = rule
-        self._index = HashIndex() if repeats else None
+        self._index = HashIndex(expected) if repeats else None
         self._count = 0
         self._waiting: list[pa.StringArray] = []
+        self._unruled = 0
         self._ruled: list[Callable[[], Ruled]] = []
         self._values: list[pa.StringArray] = []
         self._outcomes: list[NDArray[np.uint8]] = []
@@ -48,48 +50,55 @@ class Vocabulary:
     def __len__(self) -> int:
         return self._count
 
-    def add(self, texts: pa.StringArray, high: Hashes | None = None) -> Codes:
-        """Return the code of each text, -1 for a null; texts not met before get the next codes.
+    def add(self, hashed: Hashed, rows: NDArray[np.int64] | None = None) -> Codes:
+        """Return codes, -1 for a null; texts not met before get the next ones.
 
         Args:
-            texts: n texts.
-            high: Their hashes in the first lane, where they are known already.
+            hashed: Cells.
+            rows: Which of them; all where it is None.
         """
-        if not texts.null_count:
-            return self._add(texts, high)
-        present = np.flatnonzero(pc.is_valid(texts).to_numpy(zero_copy_only=False))
-        codes = np.full(len(texts), -1, dtype=np.int32)
-        codes[present] = self._add(texts.drop_null(), None if high is None else high[present])
+        places = hashed.cells.at(rows)
+        present = np.flatnonzero(places >= 0)
+        if len(present) == len(places):
+            return self._add(hashed, places)
+        codes = np.full(len(places), -1, dtype=np.int32)
+        codes[present] = self._add(hashed, places.take(present))
         return codes
 
-    def _add(self, texts: pa.StringArray, high: Hashes | None) -> Codes:
+    def _add(self, hashed: Hashed, places: NDArray[np.integer]) -> Codes:
+        """Return the codes of the values at `places`."""
         if self._index is None:
-            codes, fresh = np.arange(self._count, self._count + len(texts), dtype=np.int32), texts
+            codes, fresh = np.arange(self._count, self._count + len(places), dtype=np.int32), places
         else:
-            high = hash_strings(texts, LANES[0]) if high is None else high
-            codes, rows = self._index.add(high, hash_strings(texts, LANES[1]))
-            fresh = texts.take(pa.array(rows)) if len(rows) else texts.slice(0, 0)
+            low, high = hashed.lanes
+            codes, new = self._index.add(low.take(places), high.take(places))
+            fresh = places.take(new)
         self._count += len(fresh)
         if len(fresh):
-            (self._values if self._rule is None else self._waiting).append(fresh)
-        if sum(map(len, self._waiting)) >= _RULED_AT_ONCE:
+            texts = hashed.cells.values.take(pa.array(fresh))
+            (self._values if self._rule is None else self._waiting).append(texts)
+            self._unruled += len(fresh)
+        if self._unruled >= _RULED_AT_ONCE:
             self._hand_over()
         return codes
+
+    def add_cells(self, hashed: Hashed) -> NDArray[np.signedinteger]:
+        """Return the code of each cell, -1 for a null, in the smallest type that holds all codes there are."""
+        codes = self.add(Hashed(Cells(hashed.cells.values), hashed.lanes))
+        table = np.append(codes, np.int32(-1)).astype(np.min_scalar_type(-max(self._count, 1)))
+        places = hashed.cells.places
+        found: NDArray[np.signedinteger] = table[:-1] if places is None else table[places]
+        return found
 
     def _hand_over(self) -> None:
         """Have the texts that wait for it normalised."""
         if self._rule is None or not self._waiting:
             return
         waiting = pa.concat_arrays(self._waiting)
-        self._waiting = []
+        self._waiting, self._unruled = [], 0
         for start in range(0, len(waiting), _RULED_AT_ONCE):
             # Copied, as a slice would take all of the array with it into another process.
             self._ruled.append(self._rule(pa.concat_arrays([waiting.slice(start, _RULED_AT_ONCE)])))
-
-    def add_cells(self, cells: Cells) -> Codes:
-        """Return the code of each cell, -1 for a null."""
-        codes = self.add(cells.values)
-        return codes if cells.places is None else np.append(codes, np.int32(-1))[cells.places]
 
     def finish(self) -> None:
         """Wait for what is being normalised, and let go of the hashes: nothing is added any more."""
@@ -111,21 +120,45 @@ class Vocabulary:
 
     def coded(self, codes: Codes) -> Coded:
         """Return a column of codes as one over its distinct values, and let go of the values here."""
-        # Encoded as they lie: one array of all the texts would be a second copy of them.
-        texts = pa.chunked_array(self._values, pa.string())
-        self._values = []
-        encoded = texts.dictionary_encode()
-        del texts
-        if not encoded.num_chunks:
-            return Coded(codes=np.full(len(codes), -1, dtype=np.int32), values=pa.array([], pa.string()))
-        table = np.empty(len(encoded) + 1, dtype=np.int32)
-        table[-1] = -1  # where a missing one, -1, is looked up
-        start = 0
-        for chunk in encoded.chunks:
-            table[start : start + len(chunk)] = chunk.indices.fill_null(-1).to_numpy(zero_copy_only=False)
-            start += len(chunk)
-        return Coded(codes=table[codes], values=encoded.chunk(0).dictionary)
+        chunks, self._values = self._values, []
+        table, values = (_numbered_by_hash if native.available() else _numbered_by_arrow)(chunks)
+        return Coded(codes=table[codes], values=values)
 
     def outcomes(self) -> NDArray[np.uint8]:
         """Return what normalising made of each code (`Outcome`)."""
         return np.concatenate([np.zeros(0, dtype=np.uint8), *self._outcomes])
+
+
+def _numbered_by_arrow(chunks: list[pa.StringArray]) -> tuple[Codes, pa.StringArray]:
+    """Number the distinct ones of texts in the order in which they first appear; uses `chunks` up.
+
+    Returns:
+        The number of each text, -1 for a null and once more at the end, where a missing one, -1, is looked up; and
+        the distinct texts.
+    """
+    # Encoded as they lie: one array of all the texts would be a second copy of them.
+    encoded = pa.chunked_array(chunks, pa.string()).dictionary_encode()
+    chunks.clear()
+    table = np.full(len(encoded) + 1, -1, dtype=np.int32)
+    if not encoded.num_chunks:
+        return table, pa.array([], pa.string())
+    start = 0
+    for chunk in encoded.chunks:
+        table[start : start + len(chunk)] = chunk.indices.fill_null(-1).to_numpy(zero_copy_only=False)
+        start += len(chunk)
+    return table, encoded.chunk(0).dictionary
+
+
+def _numbered_by_hash(chunks: list[pa.StringArray]) -> tuple[Codes, pa.StringArray]:
+    """Number texts; as `_numbered_by_arrow`."""
+    total = sum(map(len, chunks))
+    table = np.full(total + 1, -1, dtype=np.int32)
+    vocabulary = Vocabulary(expected=total)
+    start = 0
+    chunks.reverse()
+    while chunks:
+        hashed = Hashed.of(Cells(chunks.pop()))
+        end = start + len(hashed.cells)
+        table[start:end] = vocabulary.add(hashed)
+        start = end
+    return table, vocabulary.values()

@@ -18,6 +18,7 @@ from sealing_builders import TODAY, extract_of
 from hashing import normalise
 from hashing.extract import open_extract
 from hashing.reading import vocabulary as vocabularies
+from hashing.reading.cells import Cells, Hashed
 from hashing.reading.normalising import Normaliser, Normalising, Rule, ruled
 from hashing.reading.vocabulary import Vocabulary
 from hashing.subjects import collapse_stream
@@ -42,6 +43,11 @@ def submit(rule: Rule):  # type: ignore[no-untyped-def]
     return done
 
 
+def cells(texts: list[str | None]) -> Hashed:
+    """Texts as cells of a batch."""
+    return Hashed.of(Cells.of(pa.array(texts, pa.string())))
+
+
 def test_texts_are_numbered_and_normalised_once(monkeypatch: pytest.MonkeyPatch) -> None:
     """Codes follow the first appearance, nulls have none, and each text is normalised once, whatever the pieces."""
     monkeypatch.setattr(vocabularies, "_RULED_AT_ONCE", 3)
@@ -58,7 +64,7 @@ def test_texts_are_numbered_and_normalised_once(monkeypatch: pytest.MonkeyPatch)
         ["Smith", "Brown née Green", "Jones"],
         ["Khan", "Lee"],
     ]
-    codes = [vocabulary.add(pa.array(batch, pa.string())).tolist() for batch in batches]
+    codes = [vocabulary.add(cells(batch)).tolist() for batch in batches]
     assert codes == [[0, -1, 1, 0], [-1], [2, 3, 0], [4, 5]]
     vocabulary.finish()
     assert seen == ["Jones", "SMITH", "Smith", "Brown née Green", "Khan", "Lee"]
@@ -81,7 +87,7 @@ def test_texts_that_do_not_repeat_have_a_code_each() -> None:
     """Where texts are not looked for again, two equal ones have two codes and one value."""
     vocabulary = Vocabulary(submit(SURNAME), repeats=False)
     codes = np.concatenate(
-        [vocabulary.add(pa.array(batch)) for batch in (["Jones", None, "Jones"], ["jones", "Lee"])]
+        [vocabulary.add(cells(batch)) for batch in (["Jones", None, "Jones"], ["jones", "Lee"])]
     )
     assert codes.tolist() == [0, -1, 1, 2, 3]
     vocabulary.finish()
@@ -93,7 +99,7 @@ def test_texts_that_do_not_repeat_have_a_code_each() -> None:
 def test_an_empty_vocabulary() -> None:
     """A column of nothing but nulls has no values."""
     vocabulary = Vocabulary(submit(SURNAME))
-    codes = vocabulary.add(pa.array([None, None], pa.string()))
+    codes = vocabulary.add(cells([None, None]))
     vocabulary.finish()
     coded = vocabulary.coded(codes)
     assert (coded.codes.tolist(), len(coded.values), len(vocabulary)) == ([-1, -1], 0, 0)

@@ -21,7 +21,8 @@ from sealing_builders import TODAY, extract_of
 from hashing.coding import Coded
 from hashing.extract import Extract, open_extract
 from hashing.reading.ahead import ahead
-from hashing.reading.hashes import LANES, Cells, hash_rows, hash_strings
+from hashing.reading.cells import Cells, Hashed, hash_cells
+from hashing.reading.hashes import LANES, hash_rows, hash_texts, of_null
 from hashing.reading.index import HashIndex
 from hashing.subjects import NO_DAY, VERSIONS_KEPT, Subjects, collapse, collapse_stream
 from schemas.errors import ExtractError
@@ -48,27 +49,58 @@ ROW = st.fixed_dictionaries(
 def test_hashes_tell_texts_apart(texts: list[str | None], skipped: int) -> None:
     """Equal texts have equal hashes wherever they stand, and different ones (null, empty, zero byte) differ."""
     array = pa.array(texts, pa.string())
-    for lane in LANES:
-        hashed = hash_strings(array, lane)
-        assert (
-            len({*zip(texts, hashed.tolist(), strict=True)}) == len(set(texts)) == len(set(hashed.tolist()))
-        )
-        assert hash_strings(array.slice(skipped), lane).tolist() == hashed[skipped:].tolist()
-        assert Cells.repeated(array).hashes(lane).tolist() == hashed.tolist()
+    assert [lane.tolist() for lane in hash_texts(array.slice(skipped))] == [
+        lane[skipped:].tolist() for lane in hash_texts(array)
+    ]
+    for hashed in hash_texts(array):
+        pairs = {*zip(texts, hashed.tolist(), strict=True)}
+        assert len(pairs) == len(set(texts)) == len(set(hashed.tolist()))
+
+
+@given(st.lists(st.lists(TEXTS, min_size=3, max_size=3), max_size=40))
+@settings(max_examples=100, deadline=None)
+def test_cells_hash_alike_however_they_are_coded(rows: list[list[str | None]]) -> None:
+    """Rows have the same hashes as strings and dictionary-coded, equal rows equal ones, and other rows others."""
+    columns = [pa.array([row[at] for row in rows], pa.string()) for at in range(3)]
+    plain = hash_cells([Hashed.of(Cells.of(column)) for column in columns], len(rows))
+    coded = hash_cells([Hashed.of(Cells.repeated(column)) for column in columns], len(rows))
+    for one, other in zip(plain, coded, strict=True):
+        assert one.tolist() == other.tolist()
+        pairs = {*zip(map(tuple, rows), one.tolist(), strict=True)}
+        assert len(pairs) == len(set(map(tuple, rows))) == len(set(one.tolist()))
+
+
+def test_a_null_in_a_dictionary_is_a_null() -> None:
+    """A place whose value is null hashes as a null, and is one where texts are looked up."""
+    values = pa.array(["a", None, "b"])
+    coded = pa.DictionaryArray.from_arrays(pa.array([1, 0, None, 2], pa.int8()), values)
+    cells = Cells.of(coded)
+    low, high = hash_cells([Hashed.of(cells)], 4)
+    assert (low[0], high[0]) == (low[2], high[2])
+    assert len({*low.tolist()}) == len({*high.tolist()}) == 3
+    assert cells.at().tolist() == [-1, 0, -1, 2]
+    assert cells.at(np.array([3, 2])).tolist() == [2, -1]
+
+
+def test_lanes_differ() -> None:
+    """What one lane makes of a text says nothing of what the other one makes of it."""
+    low, high = hash_texts(pa.array(["a", None, ""]))
+    assert not {*low.tolist()} & {*high.tolist()}
+    assert (low[1], high[1]) == (of_null(LANES[0]), of_null(LANES[1]))
 
 
 def test_hashes_of_long_columns_are_those_of_single_texts() -> None:
     """What a text hashes to does not depend on the texts around it, though they are hashed in blocks."""
     texts = ["x" * (number % 37) + str(number) for number in range(20_000)]
-    whole = hash_strings(pa.array(texts), LANES[0])
+    whole = hash_texts(pa.array(texts))
     for row in (0, 36, 8191, 8192, 19_999):
-        assert hash_strings(pa.array([texts[row]]), LANES[0])[0] == whole[row]
-    assert len(set(whole.tolist())) == len(texts)
+        assert [lane[row] for lane in whole] == [lane[0] for lane in hash_texts(pa.array([texts[row]]))]
+    assert all(len(set(lane.tolist())) == len(texts) for lane in whole)
 
 
 def test_rows_hash_by_column() -> None:
     """The same texts in other columns are another row."""
-    left, right = (hash_strings(pa.array(column), LANES[0]) for column in (["a", "b"], ["b", "a"]))
+    left, right = (hash_texts(pa.array(column))[0] for column in (["a", "b"], ["b", "a"]))
     first, second = hash_rows([left, right], LANES[0])
     assert first != second
 
