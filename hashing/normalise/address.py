@@ -9,16 +9,19 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from hashing.normalise import _words
-from hashing.normalise._arrays import Mask, is_in, plain
+from hashing.native.addresses import Role, available
+from hashing.normalise import _address_kernels, _words
+from hashing.normalise._arrays import Ints, Mask, is_in, plain
 from hashing.normalise.outcome import Normalised, Outcome
 
 _CARE_OF = r"\bC/O\b|\bCARE OF\b"
 # An ordinal before one of these is no second half of a postcode ("FLAT B1 2ND FLOOR").
 _ORDINALS = (("1ST", "FIRST"), ("2ND", "SECOND"), ("3RD", "THIRD"), ("4TH", "FOURTH"), ("5TH", "FIFTH"))
-_AFTER_ORDINAL = r" (FLOOR|FLR|AVENUE|AVE|STREET|ROAD|RD)\b"
+_WORDS_AFTER_ORDINAL = ("FLOOR", "FLR", "AVENUE", "AVE", "STREET", "ROAD", "RD")
+_AFTER_ORDINAL = rf" ({'|'.join(_WORDS_AFTER_ORDINAL)})\b"
 _POSTCODE = r"\b[A-Z]{1,2}[0-9][A-Z0-9]? ?[0-9][A-Z]{2}\b"  # BS 7666 form
-_COUNTRY = r"(?: (?:UNITED KINGDOM|GREAT BRITAIN|UK|GB|ENGLAND|SCOTLAND|WALES))+$"
+_COUNTRIES = ("UNITED KINGDOM", "GREAT BRITAIN", "UK", "GB", "ENGLAND", "SCOTLAND", "WALES")
+_COUNTRY = rf"(?: (?:{'|'.join(_COUNTRIES)}))+$"
 _NUMBER_LETTER = r"\b([0-9]+) ([A-Z]) "
 _LONGEST = 250  # longer is a note, not an address
 _FLAT_WITHIN = 6  # a flat is named in the first words of an address
@@ -52,6 +55,27 @@ def _lists() -> _Lists:
         floors=role("floor"),
         streets=role("street"),
         buildings=role("building"),
+    )
+
+
+@lru_cache(maxsize=1)
+def _kernel_words() -> _address_kernels.Words:
+    lists = _lists()
+    return _address_kernels.Words.of(
+        lists.short,
+        {
+            Role.FLAT: lists.flats,
+            Role.FLOOR: lists.floors,
+            Role.STREET: lists.streets,
+            Role.BUILDING: lists.buildings,
+            Role.THE: frozenset({"THE"}),
+        },
+        {
+            Role.ORDINAL: frozenset(figure for figure, _ in _ORDINALS),
+            Role.AFTER_ORDINAL: frozenset(_WORDS_AFTER_ORDINAL),
+            Role.CARE: frozenset({"CARE"}),
+        },
+        _COUNTRIES,
     )
 
 
@@ -103,6 +127,29 @@ def _spell(text: pa.StringArray) -> pa.StringArray:
     return values
 
 
+def _spelled(text: pa.StringArray) -> tuple[pa.StringArray, Ints]:
+    """Return one spelling of every address, and the rows that may stand for "no address"."""
+    if not available():
+        return _spell(text), np.arange(len(text))
+    values, by_rules, doubtful = _address_kernels.spelled(text, _kernel_words())
+    return _at(values, by_rules, _spell(text.take(pa.array(by_rules)))), doubtful
+
+
+def _at(values: pa.StringArray, rows: Ints, others: pa.StringArray) -> pa.StringArray:
+    """Return the values with others at some rows."""
+    if not len(rows):
+        return values
+    there = np.zeros(len(values), dtype=bool)
+    there[rows] = True
+    return pc.replace_with_mask(values, pa.array(there), others)
+
+
+def _stands_for_none(text: pa.StringArray, values: pa.StringArray) -> Mask:
+    """Flags addresses that say that there is none, or somebody else's."""
+    listed = is_in(values, _placeholders()) | _words.is_placeholder(text, "address")
+    return np.asarray(listed | _matches(text, _CARE_OF))
+
+
 def normalise_address(raw: pa.StringArray) -> Normalised:
     """Normalise written addresses: capitals, short forms of the usual words, no punctuation, no postcode.
 
@@ -113,12 +160,12 @@ def normalise_address(raw: pa.StringArray) -> Normalised:
         Capitals and digits, single spaces: "FLAT 2 12A HIGH ST LEEDS".
     """
     text = pc.fill_null(plain(raw), "")
-    values = _spell(text)
+    values, doubtful = _spelled(text)
     lengths = np.asarray(pc.binary_length(values))
     outcomes = np.full(len(text), Outcome.OK, dtype=np.uint8)
     outcomes[(lengths == 0) | (lengths > _LONGEST)] = Outcome.INVALID
-    known = is_in(values, _placeholders()) | _words.is_placeholder(text, "address")
-    outcomes[known | _matches(text, _CARE_OF)] = Outcome.PLACEHOLDER
+    rows = pa.array(doubtful)
+    outcomes[doubtful[_stands_for_none(text.take(rows), values.take(rows))]] = Outcome.PLACEHOLDER
     outcomes[np.asarray(pc.equal(text, ""))] = Outcome.MISSING
     bad = pa.array(outcomes != Outcome.OK)
     return Normalised(values=pc.if_else(bad, pa.scalar(None, pa.string()), values), outcomes=outcomes)
@@ -189,6 +236,19 @@ def _plain_street(words: list[str], lists: _Lists) -> tuple[str | None] | None:
     return (_street(words, lists),)
 
 
+def _columns(values: pa.StringArray) -> list[pa.StringArray]:
+    """House, number and street of every address."""
+    if not available():
+        return _listed(_all_parts(values.to_pylist()))
+    columns, by_rules = _address_kernels.parts(values, _kernel_words())
+    others = _listed(_all_parts(values.take(pa.array(by_rules)).to_pylist()))
+    return [_at(column, by_rules, other) for column, other in zip(columns, others, strict=True)]
+
+
+def _listed(parts: list[_Parts]) -> list[pa.StringArray]:
+    return [pa.array([part[k] for part in parts], pa.string()) for k in range(3)]
+
+
 def derive_address(values: pa.StringArray) -> dict[str, pa.StringArray]:
     """Derived values of normalised addresses.
 
@@ -200,8 +260,7 @@ def derive_address(values: pa.StringArray) -> dict[str, pa.StringArray]:
         the first word of the house name, THE apart), `number`, `street` (letters of the name without its type word) and
         `number_street`.
     """
-    parts = _all_parts(values.to_pylist())
-    house, number, street = (pa.array([part[k] for part in parts], pa.string()) for k in range(3))
+    house, number, street = _columns(values)
     return {
         "exact": values,
         "house": house,
