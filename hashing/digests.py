@@ -12,6 +12,7 @@ from hashing.cmac import Blocks
 from hashing.coding import Codes, Column, Mapped
 from hashing.derive import NameSet, rarity
 from hashing.keys import TokenKeys
+from hashing.native import tokens as native
 
 SLICE_ROWS = 1 << 15
 """Rows that are sealed at a time: few enough for the cache, enough for the calls around them not to count. Of 4,096,
@@ -27,10 +28,15 @@ class ValueDigests:
             row a version.
         table: Shape (distinct values + 1,): a block as one number of 16 bytes, which numpy moves as a whole; the last,
             zero, stands for a missing value.
+        beside: The table of several derived values that `table` is a column of, shape (distinct values + 1, values),
+            where they lie side by side (`side_by_side`).
+        column: Which column.
     """
 
     source: Codes | None
     table: NDArray[np.complex128]
+    beside: NDArray[np.complex128] | None = None
+    column: int = 0
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -75,6 +81,25 @@ def _name_set_blocks(column: NameSet, keys: TokenKeys) -> tuple[Blocks, NDArray[
     return blocks, held
 
 
+def side_by_side(values: dict[str, ValueDigests]) -> dict[str, ValueDigests]:
+    """Return digests of which those over the same codes share one table, a column each; uses `values` up.
+
+    For compiled kernels: all digests of a name then lie in one or two lines of memory (docs/adr/0024).
+    """
+    fields: dict[int, list[str]] = {}
+    for name, value in values.items():
+        fields.setdefault(id(name) if value.source is None else id(value.source), []).append(name)
+    order = list(values)
+    found: dict[str, ValueDigests] = {}
+    for names in fields.values():
+        table = np.empty((len(values[names[0]].table), len(names)), dtype=np.complex128)
+        for place, name in enumerate(names):
+            value = values.pop(name)
+            table[:, place] = value.table
+            found[name] = ValueDigests(source=value.source, table=table[:, place], beside=table, column=place)
+    return {name: found[name] for name in order}
+
+
 class _Builder:
     """Collects the digests of derived values."""
 
@@ -114,7 +139,7 @@ class _Builder:
     def build(self) -> Digests:
         """Return the digests."""
         return Digests(
-            values=self.values,
+            values=side_by_side(self.values) if native.available() else self.values,
             bits=self.bits,
             held=self.held,
             member=self.member,

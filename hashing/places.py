@@ -28,41 +28,26 @@ class Places:
         # NumPy takes by its own kind of number, and would turn any other into it at each call.
         self._versions: NDArray[Any] = rows if self._compiled else rows.astype(np.intp)
         self._found: dict[int, NDArray[Any]] = {}
-        self._ends: dict[int, int] = {}
 
-    def fetch(self, name: str, piece: slice, out: Blocks, *, add: Blocks | None = None) -> None:
-        """Write the digests of a slice of the versions into `out`.
+    def fetch(self, name: str, piece: slice, out: Blocks, *, add: Blocks) -> None:
+        """Write the digests of a slice of the versions, `add` added to them by exclusive or, into `out`.
 
         Args:
             name: The derived value.
             piece: Which of the versions.
             out: Shape (n, 2).
-            add: Added to them by exclusive or, shape (n, 2).
+            add: Shape (n, 2); not `out`.
         """
-        value = self._values[name]
-        places = self._at(value.source)[piece]
+        table, places = self._values[name].table, self.of(name)[piece]
         if self._compiled:
-            if self._end(value.source) > len(value.table):  # a kernel does not look where it reads
-                raise IndexError("a code lies outside its table")
-            native.fetch(value.table, places, out, add)
+            native.fetch(table, places, add, out)
             return
-        value.table.take(
-            places, out=out.view(np.complex128)[:, 0], mode="wrap"
-        )  # -1, a missing value: the last
-        if add is not None:
-            np.bitwise_xor(out, add, out=out)
+        table.take(places, out=out.view(np.complex128)[:, 0], mode="wrap")  # -1, a missing value: the last
+        np.bitwise_xor(out, add, out=out)
 
-    def _end(self, source: Codes | None) -> int:
-        """Return what all places of a field are below; none is below -1."""
-        key = id(source)
-        if key not in self._ends:
-            places = self._at(source)
-            if int(places.min(initial=-1)) < -1:
-                raise IndexError("a code lies before its table")
-            self._ends[key] = int(places.max(initial=-1)) + 1
-        return self._ends[key]
-
-    def _at(self, source: Codes | None) -> NDArray[Any]:
+    def of(self, name: str) -> NDArray[Any]:
+        """Return the row of a derived value's table of each version, -1 for a missing one."""
+        source = self._values[name].source
         if source is None:
             return self._versions
         if id(source) not in self._found:

@@ -24,6 +24,7 @@ from hashing.keys import TokenKeys
 from hashing.native import tokens as native
 from hashing.places import Places
 from hashing.room import BatchRoom
+from hashing.side_by_side import seal_columns
 from schemas.scheme import Pass, column
 
 RandomBytes = Callable[[int], bytes]
@@ -39,6 +40,7 @@ class _Slice:
     def __init__(self, rows: int) -> None:
         self.rows = rows
         self.blocks = np.empty((rows, 2), dtype=np.uint64)
+        self.zeros = np.zeros((rows, 2), dtype=np.uint64)
         self.source = self.blocks.view(np.uint8).reshape(-1).data
         room = np.empty(16 * rows + 15, dtype=np.uint8)  # `update_into` asks for 15 bytes more than it fills
         self.target = room.data
@@ -46,13 +48,6 @@ class _Slice:
         self.tokens: dict[np.dtype[Any], NDArray[Any]] = {
             kind: self.made.view(kind)[:, 0] for kind in (np.dtype("<u2"), np.dtype("<u4"))
         }
-
-    def keep(self, tokens: NDArray[np.generic]) -> None:
-        """Write what a token shows of each block that was made into `tokens`."""
-        if native.available():
-            native.narrow(self.made, tokens)
-        else:
-            tokens[:] = self.tokens[tokens.dtype]
 
 
 class _Slices:
@@ -115,7 +110,7 @@ class PassSealer:
     def _secrets(self, places: Places, piece: slice, room: _Slice) -> Blocks:
         """Return the block secret of each row of a slice, in `room.made`: AES-CMAC over the digests of the parts."""
         for count, part in enumerate(self.blocking.parts, start=1):
-            places.fetch(part, piece, room.blocks, add=room.made if count > 1 else None)
+            places.fetch(part, piece, room.blocks, add=room.made if count > 1 else room.zeros)
             if count == len(self.blocking.parts):
                 np.bitwise_xor(room.blocks, self._secret.last_mask, out=room.blocks)
             self._secret.update(room.source, room.target)
@@ -150,9 +145,13 @@ class PassSealer:
         """
         places, slices = Places(self._digests, rows), _Slices(len(rows))
         states = self._states(places, slices)
-        # Column by column: the digests of one are few enough for the cache, those of all columns are not.
-        for name in self._tokens:
-            self._seal_column(name, places, slices, states, room.columns[column(name)])
+        outs = {name: room.columns[column(name)] for name in self._tokens}
+        if native.available():
+            seal_columns(self._tokens, self._digests, places, states, self._comparison.update, outs)
+        else:
+            # Column by column: the digests of one are few enough for the cache, those of all columns are not.
+            for name, made in outs.items():
+                self._seal_column(name, places, slices, states, made)
         member = self._digests.member[rows]
         for name in noise:
             # Outside its rarity class a name gets a random token: nothing shows unless two records agree.
@@ -177,7 +176,7 @@ class PassSealer:
         for piece, room in slices:
             places.fetch(name, piece, room.blocks, add=states[piece])
             self._comparison.update(room.source, room.target)
-            room.keep(made[piece])
+            made[piece] = room.tokens[made.dtype]
 
     def _mark_missing(self, room: BatchRoom, rows: Codes) -> dict[str, int]:
         present = {self._digests.bits[name]: room.present[column(name)] for name in self._tokens}

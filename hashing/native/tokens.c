@@ -9,58 +9,75 @@ typedef struct {
 
 /* Rows ahead of which a digest is asked for: memory takes as long as some twenty rows. */
 #define AHEAD 24
+/* Blocks of a cache line. */
+#define LINE 4
 
-/* out[i] = table[places[i]], or the last of `rows` rows of the table where places[i] is -1. */
-static void fetch(const block *restrict table, int64_t rows, const int32_t *restrict places, block *restrict out,
-                  int64_t count)
+static const block *digest(const block *table, int64_t width, int64_t rows, int64_t place)
 {
-    for (int64_t i = 0; i < count; i++) {
-        if (i + AHEAD < count) {
-            int64_t next = places[i + AHEAD];
-            SOON(&table[next < 0 ? rows - 1 : next]);
-        }
-        int64_t place = places[i];
-        out[i] = table[place < 0 ? rows - 1 : place];
-    }
+    return table + (place < 0 ? rows - 1 : place) * width; /* the last row stands for a missing value */
 }
 
-/* The same, with states[i] added (exclusive or). */
-static void fetch_and_add(const block *restrict table, int64_t rows, const int32_t *restrict places,
-                          const block *restrict states, block *restrict out, int64_t count)
+/* out[i] = states[i] ^ the first block of row places[i] of a table with `width` blocks a row. */
+KERNEL void tallystick_fetch(const block *restrict table, int64_t width, int64_t rows, const int32_t *restrict places,
+                             const block *restrict states, block *restrict out, int64_t count)
 {
     for (int64_t i = 0; i < count; i++) {
-        if (i + AHEAD < count) {
-            int64_t next = places[i + AHEAD];
-            SOON(&table[next < 0 ? rows - 1 : next]);
-        }
-        int64_t place = places[i];
-        const block *value = &table[place < 0 ? rows - 1 : place];
+        if (i + AHEAD < count)
+            SOON(digest(table, width, rows, places[i + AHEAD]));
+        const block *value = digest(table, width, rows, places[i]);
         out[i].low = value->low ^ states[i].low;
         out[i].high = value->high ^ states[i].high;
     }
 }
 
-/* `states` may be null: nothing is added then. */
-KERNEL void tallystick_fetch(const block *table, int64_t rows, const int32_t *places, const block *states, block *out,
-                             int64_t count)
+/* The derived values of one field: their digests lie side by side, `width` blocks a row. */
+typedef struct {
+    const block *table;
+    const int32_t *places; /* of each row of the batch */
+    const int32_t *chosen; /* which `count` of the `width` values are wanted */
+    int64_t rows, width, count;
+} field;
+
+/* The blocks of all columns of `count` rows from `start` on: column by column, `count` blocks each. What a column's
+ * blocks begin with, states[], is read once for all columns, and the digests of a field in one go. */
+KERNEL void tallystick_fetch_columns(const field *restrict fields, int64_t many, const block *restrict states,
+                                     block *restrict out, int64_t start, int64_t count, int64_t end)
 {
-    if (states)
-        fetch_and_add(table, rows, places, states, out, count);
-    else
-        fetch(table, rows, places, out, count);
+    for (int64_t f = 0; f < many; f++) {
+        const field *here = &fields[f];
+        for (int64_t i = 0; i < count; i++) {
+            int64_t row = start + i;
+            if (row + AHEAD < end) {
+                const block *next = digest(here->table, here->width, here->rows, here->places[row + AHEAD]);
+                for (int64_t n = 0; n < here->width; n += LINE)
+                    SOON(next + n);
+            }
+            const block *values = digest(here->table, here->width, here->rows, here->places[row]);
+            uint64_t low = states[row].low, high = states[row].high;
+            for (int64_t n = 0; n < here->count; n++) {
+                const block *value = values + here->chosen[n];
+                out[n * count + i].low = value->low ^ low;
+                out[n * count + i].high = value->high ^ high;
+            }
+        }
+        out += here->count * count;
+    }
 }
 
-/* Keep the first two or four bytes of each block. */
-KERNEL void tallystick_narrow(const block *restrict blocks, void *restrict out, int64_t size, int64_t count)
+/* Keep of the blocks of each column, `count` of them, the first two or four bytes. */
+KERNEL void tallystick_keep_columns(const block *restrict made, void *const *outs, const int32_t *restrict sizes,
+                                    int64_t many, int64_t start, int64_t count)
 {
-    if (size == 2) {
-        uint16_t *tokens = out;
-        for (int64_t i = 0; i < count; i++)
-            tokens[i] = (uint16_t)blocks[i].low;
-    } else {
-        uint32_t *tokens = out;
-        for (int64_t i = 0; i < count; i++)
-            tokens[i] = (uint32_t)blocks[i].low;
+    for (int64_t n = 0; n < many; n++, made += count) {
+        if (sizes[n] == 2) {
+            uint16_t *tokens = (uint16_t *)outs[n] + start;
+            for (int64_t i = 0; i < count; i++)
+                tokens[i] = (uint16_t)made[i].low;
+        } else {
+            uint32_t *tokens = (uint32_t *)outs[n] + start;
+            for (int64_t i = 0; i < count; i++)
+                tokens[i] = (uint32_t)made[i].low;
+        }
     }
 }
 

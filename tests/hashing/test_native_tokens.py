@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hashing.digests import Digests, ValueDigests
+from hashing.digests import Digests, ValueDigests, side_by_side
 from hashing.native import library
 from hashing.native import tokens as native
 from hashing.places import Places
+from hashing.side_by_side import seal_columns
 from hashing.tokens import _mark_present, _replace_outside
 
 needs_kernels = pytest.mark.skipif(library.kernels() is None, reason="there are no compiled kernels here")
@@ -27,6 +30,7 @@ def _digests(source: np.ndarray, distinct: int, seed: int) -> Digests:
         return blocks.view(np.complex128)[:, 0]
 
     values = {
+        "other": ValueDigests(source=source, table=table(distinct)),
         "some": ValueDigests(source=source, table=table(distinct)),
         "each": ValueDigests(source=None, table=table(len(source))),
     }
@@ -42,44 +46,62 @@ def by_numpy(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @needs_kernels
 @given(st.lists(st.integers(-1, 6), max_size=90), st.booleans(), st.integers(0, 99))
-def test_fetching_by_kernel_and_by_numpy(codes: list[int], adding: bool, seed: int) -> None:
-    """A slice of digests is the same from both, with and without something added, missing values included."""
+def test_fetching_by_kernel_and_by_numpy(codes: list[int], shared: bool, seed: int) -> None:
+    """A slice of digests is the same from both, missing values included, from a table of one value or of several."""
     source = np.array(codes, dtype=np.int32)
     digests = _digests(source, 7, seed)
     rows = np.random.default_rng(seed).permutation(len(codes)).astype(np.int32)
     piece = slice(len(rows) // 3, len(rows))
-    size = len(rows[piece])
-    add = np.random.default_rng(seed).integers(0, 2**63, size=(size, 2), dtype=np.uint64) if adding else None
+    add = np.random.default_rng(seed).integers(0, 2**63, size=(len(rows[piece]), 2), dtype=np.uint64)
+    wide = replace(digests, values=side_by_side(dict(digests.values))) if shared else digests
     for name in digests.values:
-        made = []
-        for compiled in (True, False):
-            places = Places(digests, rows)
-            if not compiled:
-                places._compiled, places._versions = False, rows.astype(np.intp)
-            out = np.full((size, 2), 99, dtype=np.uint64)
-            places.fetch(name, piece, out, add=add)
-            made.append(out)
-        assert np.array_equal(*made)
+        by_kernel, by_numpy = np.empty_like(add), np.empty_like(add)
+        Places(wide, rows).fetch(name, piece, by_kernel, add=add)
+        places = Places(digests, rows)
+        places._compiled, places._versions = False, rows.astype(np.intp)
+        places.fetch(name, piece, by_numpy, add=add)
+        assert np.array_equal(by_kernel, by_numpy)
 
 
 @needs_kernels
 def test_a_code_outside_its_table_is_never_read() -> None:
     """A kernel does not look where it reads, so that its caller does."""
-    out = np.zeros((2, 2), dtype=np.uint64)
-    for wrong in (3, -2):
+    blocks = np.zeros((2, 2), dtype=np.uint64)
+    for wrong in (3, 2, -2):  # of two values and the row of a missing one, codes are -1, 0 and 1
         digests = _digests(np.array([0, wrong], dtype=np.int32), 2, 1)
+        places = Places(digests, np.arange(2, dtype=np.int32))
         with pytest.raises(IndexError):
-            Places(digests, np.arange(2, dtype=np.int32)).fetch("some", slice(0, 2), out)
+            places.fetch("some", slice(0, 2), blocks.copy(), add=blocks)
+        field = native.FieldDigests(
+            table=digests.values["some"].table[:, None], places=places.of("some"), chosen=[0]
+        )
+        with pytest.raises(IndexError):
+            native.ColumnKernels([field], blocks, [np.zeros(2, dtype=np.uint16)])
 
 
 @needs_kernels
-@given(st.lists(st.integers(0, 2**64 - 1), max_size=70), st.sampled_from([np.uint16, np.uint32]))
-def test_narrowing_by_kernel_and_by_numpy(words: list[int], kind: type[np.generic]) -> None:
-    """Of each block its first two or four bytes are kept."""
-    blocks = np.array([[word, ~word % 2**64] for word in words], dtype=np.uint64).reshape(-1, 2)
-    out = np.empty(len(words), dtype=kind)
-    native.narrow(blocks, out)
-    assert np.array_equal(out, blocks[:, 0].astype(kind))
+@given(st.lists(st.integers(-1, 6), min_size=1, max_size=60), st.integers(0, 99), st.integers(1, 20))
+def test_columns_by_kernel_and_one_by_one(codes: list[int], seed: int, slice_rows: int) -> None:
+    """All columns of a batch made together, slice by slice, are those made one by one, in 16 and in 32 bits."""
+    source = np.array(codes, dtype=np.int32)
+    digests = _digests(source, 7, seed)
+    wide = replace(digests, values=side_by_side(dict(digests.values)))
+    rows = np.random.default_rng(seed).permutation(len(codes)).astype(np.int32)
+    states = np.random.default_rng(seed).integers(0, 2**63, size=(len(codes), 2), dtype=np.uint64)
+    kinds = {"other": "<u4", "each": "<u2", "some": "<u2"}
+    outs = {name: np.zeros(len(codes), dtype=kind) for name, kind in kinds.items()}
+
+    def update(source: memoryview, target: memoryview) -> None:
+        target[: len(source)] = bytes(255 - byte for byte in source)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("hashing.side_by_side._SLICE_ROWS", slice_rows)
+        seal_columns(list(kinds), wide, Places(wide, rows), states, update, outs)
+    for name, kind in kinds.items():
+        value = digests.values[name]
+        places = rows if value.source is None else value.source[rows]
+        first = value.table[places].view(np.uint64)[::2] ^ states[:, 0]
+        assert np.array_equal(outs[name], (~first).astype(kind))
 
 
 @needs_kernels
@@ -123,13 +145,28 @@ def test_noise_by_kernel(rows: list[tuple[int, int, int]]) -> None:
 @needs_kernels
 def test_arrays_that_do_not_fit_are_refused() -> None:
     """A wrapper refuses arrays of other lengths, other kinds or with gaps before a kernel sees them."""
-    table = np.zeros(2, dtype=np.complex128)
-    out = np.zeros((3, 2), dtype=np.uint64)
+    table, places = np.zeros(2, dtype=np.complex128), np.zeros(3, dtype=np.int32)
+    blocks, out = np.zeros((3, 2), dtype=np.uint64), np.zeros((3, 2), dtype=np.uint64)
+    native.fetch(table, places, blocks, out)
     with pytest.raises(ValueError, match="fit"):
-        native.fetch(table, np.zeros(2, dtype=np.int32), out, None)
+        native.fetch(table, places[:2], blocks, out)
     with pytest.raises(ValueError, match="fit"):
-        native.fetch(table, np.zeros(3, dtype=np.int64), out, None)  # type: ignore[arg-type]
+        native.fetch(table, places.astype(np.int64), blocks, out)  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match="fit"):
+        native.fetch(table, places, out, out)
     with pytest.raises(ValueError, match="one after the other"):
-        native.fetch(table, np.zeros(6, dtype=np.int32)[::2], out, None)
+        native.fetch(table, np.zeros(6, dtype=np.int32)[::2], blocks, out)
+    field = native.FieldDigests(table=table[:, None], places=places, chosen=[0])
+    tokens = np.zeros(3, dtype=np.uint16)
+    columns = native.ColumnKernels([field], blocks, [tokens])
     with pytest.raises(ValueError, match="fit"):
-        native.narrow(out, np.zeros(3, dtype=np.uint64))
+        columns.fetch(2, np.zeros((1, 2, 2), dtype=np.uint64))
+    with pytest.raises(ValueError, match="fit"):
+        columns.keep(0, np.zeros((2, 3, 2), dtype=np.uint64))
+    for wrong in ([tokens, tokens], [tokens[:2]], [np.zeros(3, dtype=np.uint64)]):
+        with pytest.raises(ValueError, match="fit"):
+            native.ColumnKernels([field], blocks, wrong)
+    with pytest.raises(ValueError, match="fit"):
+        native.ColumnKernels(
+            [native.FieldDigests(table=table[:, None], places=places, chosen=[1])], blocks, [tokens]
+        )
