@@ -10,6 +10,7 @@ from functools import cache
 import numpy as np
 from numpy.typing import NDArray
 
+from hashing.native.columns import fitting
 from hashing.native.library import address, kernels
 
 Bytes = NDArray[np.uint8]
@@ -106,16 +107,9 @@ def available() -> bool:
 
 def _check(data: Bytes, offsets: Ends, words: WordList) -> int:
     """Return how many texts there are, when all is as the kernels expect it."""
-    held = data.dtype == np.uint8 and offsets.dtype == np.int64 and words.dtype == _ENTRY
-    if (
-        not held
-        or len(offsets) == 0
-        or offsets[0] != 0
-        or offsets[-1] != len(data)
-        or (np.diff(offsets) < 0).any()
-    ):
+    if words.dtype != _ENTRY:
         raise ValueError("the arrays do not fit together")
-    return len(offsets) - 1
+    return fitting(data, offsets)
 
 
 def spelled(data: Bytes, offsets: Ends, words: WordList) -> tuple[Bytes, Ends, Bytes]:

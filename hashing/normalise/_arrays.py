@@ -14,6 +14,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from hashing.native import columns
 from hashing.normalise._latin import latin
 from hashing.normalise.outcome import Normalised, Outcome
 
@@ -81,21 +82,28 @@ class Column:
 
     def count(self, members: Mask) -> Ints:
         """How many bytes of each value are in the class."""
+        if columns.available():
+            return columns.count(self.data, self.offsets, members)
         running = np.concatenate(([0], np.cumsum(members[self.data], dtype=np.int64)))
         return running[self.offsets[1:]] - running[self.offsets[:-1]]
 
     def keep(self, members: Mask) -> Column:
         """Every value without the bytes that are outside the class."""
+        if columns.available():
+            return Column(*columns.keep(self.data, self.offsets, members))
         kept = members[self.data]
         running = np.concatenate(([0], np.cumsum(kept, dtype=np.int64)))
         return Column(self.data[kept], running[self.offsets])
 
     def translate(self, table: Bytes) -> Column:
         """Every byte replaced through a table of 256."""
-        return Column(table[self.data], self.offsets)
+        translated = columns.translate(self.data, table) if columns.available() else table[self.data]
+        return Column(translated, self.offsets)
 
     def at(self, position: int, rows: Ints | None = None) -> Bytes:
         """The byte at `position` of each value (negative: from the end), 0 where the value is too short."""
+        if rows is None and columns.available():
+            return columns.at(self.data, self.offsets, position)
         starts, ends = self.offsets[:-1], self.offsets[1:]
         if rows is not None:
             starts, ends = starts[rows], ends[rows]
@@ -129,6 +137,8 @@ def fixed_strings(cells: Bytes, null: Mask) -> pa.StringArray:
 
 def same_character(column: Column) -> Mask:
     """Flags values that are one character repeated (a single character included)."""
+    if columns.available():
+        return columns.same(column.data, column.offsets)
     lengths = column.lengths
     first = np.repeat(column.at(0), lengths)
     differing = np.concatenate(([0], np.cumsum(column.data != first, dtype=np.int64)))

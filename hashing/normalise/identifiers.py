@@ -8,12 +8,12 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from hashing.native import columns
 from hashing.normalise import _words
 from hashing.normalise._arrays import (
     ALNUM,
     DIGITS,
     SPACE,
-    Bytes,
     Column,
     Mask,
     byte_class,
@@ -33,18 +33,26 @@ _NHS_EXAMPLES = pa.array(["1234567890", "0123456789", "9876543210", "1234567881"
 _UPRN_LENGTH = 12  # BS 7666; GeoPlace: "up to 12 digits"
 _UPRN_EXAMPLES = pa.array([("1234567890123"[:size]) for size in range(5, 13)] + ["12345678910"])
 _SEPARATORS = byte_class(" -./")
+_POINT = ord(".")
 
 
 def _without_decimals(values: pa.StringArray) -> pa.StringArray:
     # A spreadsheet that took the column for numbers writes "123.0".
+    if not (Column.of(values).data == _POINT).any():
+        return values
     return pc.replace_substring_regex(values, r"^(\d+)\.0+$", r"\1")
 
 
-def _nhs_check_digit_fits(digits: Bytes) -> Mask:
-    """Modulus-11 test of a matrix of digits, shape (n, 10)."""
-    remainder = (digits[:, :9].astype(np.int64) @ _NHS_WEIGHTS) % 11
+def _nhs_check_digit_fits(digits: Column) -> Mask:
+    """Modulus-11 test of values of digits; no other number of them than ten fits."""
+    if columns.available():
+        return columns.checked(digits.data, digits.offsets)
+    fits = digits.lengths == _NHS_LENGTH
+    cells = digits.data[digits.offsets[:-1][fits][:, None] + np.arange(_NHS_LENGTH)] - 48
+    remainder = (cells[:, :9].astype(np.int64) @ _NHS_WEIGHTS) % 11
     expected = (11 - remainder) % 11  # 10 is no digit, so such a number can never fit
-    return np.asarray(expected == digits[:, 9])
+    fits[fits] = expected == cells[:, 9]
+    return np.asarray(fits)
 
 
 def _nhs(raw: pa.StringArray) -> Normalised:
@@ -61,9 +69,7 @@ def _nhs(raw: pa.StringArray) -> Normalised:
         # 999 000 0000 to 999 999 9999 are set aside by the NHS for testing.
         | ((count == _NHS_LENGTH) & (digits.at(0) == 57) & (digits.at(1) == 57) & (digits.at(2) == 57))
     )
-    candidates = np.flatnonzero(only_digits & (count == _NHS_LENGTH))
-    cells = digits.data[digits.offsets[candidates][:, None] + np.arange(_NHS_LENGTH)] - 48
-    outcomes[candidates[_nhs_check_digit_fits(cells)]] = Outcome.OK
+    outcomes[only_digits & _nhs_check_digit_fits(digits)] = Outcome.OK
     outcomes[dummy] = Outcome.PLACEHOLDER
     _words.mark_placeholders(text, outcomes)
     return finish(compact, outcomes)
