@@ -24,7 +24,7 @@ from hashing.derive import NameSet
 from hashing.digests import Digests, digests_of
 from hashing.keys import TokenKeys
 from hashing.room import BatchRoom, copied, room_bytes, shared, shared_array
-from hashing.tokens import PassSealer, RandomBytes, noise_of
+from hashing.tokens import PassSealer, RandomBytes, keystream, noise_of
 from hashing.workers import Workers, workers_for
 from schemas.payload import pass_schema
 from schemas.scheme import TOKENS, Pass
@@ -148,7 +148,7 @@ def _make_batch(
     turn = index % _TURNS
     rows, ids = job.rows[turn][piece], job.ids[turn][piece]
     if noise is None:
-        noise = noise_of(job.passes[index], len(rows), job.digests, os.urandom)
+        noise = noise_of(job.passes[index], len(rows), job.digests, keystream())
     return job.sealer(index).fill(job.room(index, room, len(rows)), rows, ids, noise)
 
 

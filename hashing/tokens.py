@@ -11,10 +11,12 @@ The specification is docs/spec/sealing-v1.md.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import numpy as np
+from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
 from numpy.typing import NDArray
 
 from hashing.cmac import Blocks
@@ -80,6 +82,15 @@ def _replace_outside(
         native.outside(member, bit, noise, tokens)
     else:
         np.copyto(tokens, noise, where=(member & bit) == 0)
+
+
+def keystream() -> RandomBytes:
+    """Return a source of random bytes that is several times as fast as the system's, for many tokens.
+
+    AES-256 in counter mode (NIST SP 800-38A, section 6.5) under a key that the system's source drew for it.
+    """
+    encryptor = Cipher(algorithms.AES(os.urandom(32)), modes.CTR(os.urandom(16))).encryptor()
+    return lambda size: encryptor.update(bytes(size))
 
 
 def noise_of(

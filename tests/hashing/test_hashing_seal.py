@@ -21,6 +21,7 @@ from hashing.digests import SLICE_ROWS
 from hashing.keys import RunKeys
 from hashing.package import shuffle
 from hashing.seal import roomy, seal
+from hashing.tokens import keystream
 from schemas.payload import pass_schema
 from schemas.scheme import DERIVED, HALVES, TOKENS, Pass, column, parse_pass
 
@@ -367,3 +368,13 @@ def test_slices_and_batches_do_not_show(monkeypatch: pytest.MonkeyPatch) -> None
     for one, many in zip(whole, tables(), strict=True):
         assert many.column(0).num_chunks > 1 or one.num_rows <= 7
         assert one.equals(many.combine_chunks())
+
+
+def test_noise_never_repeats() -> None:
+    """Random tokens are of the asked length, differ from draw to draw and from source to source, and spread evenly."""
+    one, other = keystream(), keystream()
+    draws = [one(4096), one(4096), other(4096), other(4096)]
+    assert [len(drawn) for drawn in draws] == [4096] * 4
+    assert len(set(draws)) == 4
+    ones = sum(byte.bit_count() for drawn in draws for byte in drawn) / (4 * 4096 * 8)
+    assert abs(ones - 0.5) < 0.01  # seven standard deviations of a fair coin
