@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterator
+from collections.abc import Generator
 from queue import Full, Queue
 from threading import Event, Thread
 from typing import TypeVar
@@ -21,7 +21,7 @@ class _Failed:
         self.error = error
 
 
-def ahead(items: Generator[T, None, None], depth: int = _DEPTH) -> Iterator[T]:
+def ahead(items: Generator[T, None, None], depth: int = _DEPTH) -> Generator[T, None, None]:
     """Yield `items`, of which up to `depth` are made in advance in another thread.
 
     An exception of `items` is raised here. When this generator is closed, the thread ends.

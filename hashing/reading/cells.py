@@ -11,7 +11,7 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from hashing.native import reading as native
-from hashing.reading.hashes import LANES, Hashes, hash_texts, mix, of_null
+from hashing.reading.hashes import LANES, Hashes, hash_texts, mix
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,10 +83,7 @@ class Hashed:
     @classmethod
     def of(cls, cells: Cells) -> Hashed:
         """Hash the values of cells."""
-        low, high = hash_texts(cells.values)
-        if cells.places is not None:
-            low, high = np.append(low, of_null(LANES[0])), np.append(high, of_null(LANES[1]))
-        return cls(cells, (low, high))
+        return cls(cells, hash_texts(cells.values, null=cells.places is not None))
 
 
 def hash_cells(columns: Iterable[Hashed], rows: int) -> tuple[Hashes, Hashes]:

@@ -75,19 +75,28 @@ def of_null(lane: Lane) -> np.uint64:
     return np.uint64(int(lane.start) ^ 0x9E3779B97F4A7C15)
 
 
-def hash_texts(values: pa.StringArray, lanes: tuple[Lane, Lane] = LANES) -> tuple[Hashes, Hashes]:
+def hash_texts(
+    values: pa.StringArray, lanes: tuple[Lane, Lane] = LANES, *, null: bool = False
+) -> tuple[Hashes, Hashes]:
     """Return the hashes of each of n strings in two lanes; all nulls have one hash, not that of the empty string.
 
     Eight bytes at a time; the length goes into the start.
+
+    Args:
+        values: The strings.
+        lanes: The hash functions.
+        null: Whether the hash of a null is to stand at the end of each, once more.
     """
+    low, high = (np.full(len(values) + null, of_null(lane)) for lane in lanes)
+    kept = slice(len(values))
     if not native.available():
-        first, second = (_hash_in_arrays(values, lane) for lane in lanes)
-        return first, second
+        for hashed, lane in zip((low, high), lanes, strict=True):
+            _hash_in_arrays(values, lane, hashed[kept])
+        return low, high
     offsets, data = text_buffers(values)
     valid = np.frombuffer(values.buffers()[0], dtype=np.uint8) if values.null_count else None
-    low, high = (np.empty(len(values), dtype=np.uint64) for _ in lanes)
     constants = np.array([[lane.start, lane.first, lane.second] for lane in lanes], dtype=np.uint64)
-    native.hash_texts(data, offsets, valid, values.offset, constants, low, high)
+    native.hash_texts(data, offsets, valid, values.offset, constants, low[kept], high[kept])
     return low, high
 
 
@@ -100,15 +109,13 @@ def text_buffers(values: pa.StringArray) -> tuple[NDArray[np.int32], NDArray[np.
     return held, np.frombuffer(data or b"", dtype=np.uint8)
 
 
-def _hash_in_arrays(values: pa.StringArray, lane: Lane) -> Hashes:
+def _hash_in_arrays(values: pa.StringArray, lane: Lane, hashed: Hashes) -> None:
     offsets, data = text_buffers(values)
-    hashed = np.empty(len(values), dtype=np.uint64)
     for row in range(0, len(values), _BLOCK):  # so that what is worked on stays in the processor's cache
         block = offsets[row : row + _BLOCK + 1]
         hashed[row : row + _BLOCK] = _hash_block(data[block[0] : block[-1]], block - block[0], lane)
     if values.null_count:
         hashed[pc.is_null(values).to_numpy(zero_copy_only=False)] = of_null(lane)
-    return hashed
 
 
 def _hash_block(data: NDArray[np.uint8], offsets: NDArray[np.int32], lane: Lane) -> Hashes:

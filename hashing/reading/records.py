@@ -7,7 +7,8 @@ what the contact says: its date, its status and whom to ring.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Generator, Iterable, Mapping
+from contextlib import closing
 from dataclasses import dataclass
 from functools import partial
 
@@ -18,7 +19,9 @@ from numpy.typing import NDArray
 
 from hashing import normalise
 from hashing.coding import Codes
+from hashing.reading.ahead import ahead
 from hashing.reading.cells import Cells, Hashed, hash_cells
+from hashing.reading.hashes import Hashes
 from hashing.reading.index import HashIndex
 from hashing.reading.memory import give_back
 from hashing.reading.normalising import Normaliser, Normalising, Others, Rule
@@ -72,6 +75,21 @@ def trimmed(texts: pa.StringArray) -> normalise.Normalised:
     )
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Batch:
+    """A batch with its hashes.
+
+    Attributes:
+        keys: The hashes of each row's reference and identifiers together.
+        people: Reference and identifiers.
+        visits: Contact columns, dictionary-coded.
+    """
+
+    keys: tuple[Hashes, Hashes]
+    people: Mapping[str, Hashed]
+    visits: Mapping[str, Hashed]
+
+
 class RecordReader:
     """Takes in batches of logical columns.
 
@@ -106,12 +124,14 @@ class RecordReader:
         Raises:
             OutputError: A process that shared the work was ended from outside.
         """
-        for number, batch in enumerate(batches):
-            if not self._vocabularies:
-                self._vocabularies = self._empty([*self._people(batch), *self._visits(batch)], team)
-            self._take(batch)
-            if number % _TIDIED == _TIDIED - 1:
-                give_back()
+        # The kernels let other threads run: one reads, one hashes, this one looks up.
+        with closing(ahead(self._hashed(batches))) as hashed:
+            for number, batch in enumerate(hashed):
+                if not self._vocabularies:
+                    self._vocabularies = self._empty([*batch.people, *batch.visits], team)
+                self._take(batch)
+                if number % _TIDIED == _TIDIED - 1:
+                    give_back()
         self._index = HashIndex()
         give_back()
         for vocabulary in self._vocabularies.values():
@@ -119,12 +139,6 @@ class RecordReader:
         records = self._finished()
         give_back()
         return records
-
-    def _people(self, batch: Mapping[str, pa.Array]) -> list[str]:
-        return [name for name in self._columns if name in batch]
-
-    def _visits(self, batch: Mapping[str, pa.Array]) -> list[str]:
-        return [name for name in CONTACT_COLUMNS if name in batch]
 
     def _empty(self, names: Iterable[str], team: Normalising) -> dict[str, Vocabulary]:
         return {
@@ -135,15 +149,24 @@ class RecordReader:
             for name in names
         }
 
-    def _take(self, batch: Mapping[str, pa.Array]) -> None:
-        people = {name: Hashed.of(Cells.of(batch[name])) for name in self._people(batch)}
-        record, fresh = self._index.add(*hash_cells(people.values(), len(batch["ref"])))
+    def _hashed(self, batches: Iterable[Mapping[str, pa.Array]]) -> Generator[_Batch, None, None]:
+        for batch in batches:
+            people = {name: Hashed.of(Cells.of(batch[name])) for name in self._columns if name in batch}
+            yield _Batch(
+                keys=hash_cells(people.values(), len(batch["ref"])),
+                people=people,
+                visits={
+                    name: Hashed.of(Cells.repeated(batch[name])) for name in CONTACT_COLUMNS if name in batch
+                },
+            )
+
+    def _take(self, batch: _Batch) -> None:
+        record, fresh = self._index.add(*batch.keys)
         self._record.append(record)
-        for name in self._visits(batch):
-            codes = self._vocabularies[name].add_cells(Hashed.of(Cells.repeated(batch[name])))
-            self._contacts.setdefault(name, []).append(codes)
+        for name, hashed in batch.visits.items():
+            self._contacts.setdefault(name, []).append(self._vocabularies[name].add_cells(hashed))
         if len(fresh):
-            for name, hashed in people.items():
+            for name, hashed in batch.people.items():
                 self._codes.setdefault(name, []).append(self._vocabularies[name].add(hashed, fresh))
 
     def _finished(self) -> Records:

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from hashing.native import library
 from hashing.native import reading as native
 from hashing.reading.cells import Cells, Hashed, hash_cells
-from hashing.reading.hashes import LANES, _hash_in_arrays, _mix_in_arrays, hash_rows, hash_texts, mix
+from hashing.reading.hashes import LANES, _hash_in_arrays, _mix_in_arrays, hash_rows, hash_texts, mix, of_null
 from hashing.reading.index import HashIndex
 from hashing.reading.vocabulary import _numbered_by_arrow, _numbered_by_hash
 
@@ -37,8 +37,10 @@ def _words(numbers: list[int]) -> np.ndarray:
 def test_texts_hash_as_in_arrays(texts: list[str | None], skipped: int, left: int) -> None:
     """Both lanes of texts are those of NumPy, in a part of a column also, nulls and texts of all lengths included."""
     array = pa.array(texts, pa.string())[skipped : len(texts) - left]
-    for made, lane in zip(hash_texts(array), LANES, strict=True):
-        assert made.tolist() == _hash_in_arrays(array, lane).tolist()
+    for made, lane in zip(hash_texts(array, null=True), LANES, strict=True):
+        expected = np.full(len(array) + 1, of_null(lane))
+        _hash_in_arrays(array, lane, expected[:-1])
+        assert made.tolist() == expected.tolist()
 
 
 @needs_kernels
