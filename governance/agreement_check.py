@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import date
 from pathlib import Path
 
@@ -16,7 +17,7 @@ from governance.rules.agreement_subject import AgreementSubject, Job
 from governance.rules.base import Finding, Moment
 from governance.rules.registry import Family, findings_of
 
-__all__ = ["Job", "agreement_findings", "agreement_subject", "require_agreement"]
+__all__ = ["Job", "agreement_findings", "agreement_subject", "require_agreement", "require_read"]
 
 
 def _faults(source: Source) -> tuple[list[Fault], list[Fault]]:
@@ -112,10 +113,22 @@ def require_agreement(
         ComplianceBlocked: A rule blocks, and no exception covers it.
         ExceptionInvalid: An exception is not what it has to be.
     """
-    agreement, subject = agreement_subject(path, today=today, job=job)
+    read = agreement_subject(path, today=today)
+    return require_read(*read, job=job, exceptions=exceptions, party=party)
+
+
+def require_read(
+    agreement: Agreement | None,
+    subject: AgreementSubject,
+    *,
+    job: Job | None,
+    exceptions: Sequence[Path],
+    party: str,
+) -> Agreement:
+    """Judge what `agreement_subject` read before it was known for whom and for which job; as `require_agreement`."""
     if agreement is None:
-        refuse_faults(subject.faults, str(path))
+        refuse_faults(subject.faults, subject.where)
     assert agreement is not None  # noqa: S101 - refused above
     granted = [load_exception(file, agreement) for file in exceptions]
-    gate(cover(_ask(subject), granted, party=party, today=today))
+    gate(cover(_ask(replace(subject, job=job)), granted, party=party, today=subject.today))
     return agreement

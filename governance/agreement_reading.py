@@ -226,13 +226,15 @@ def parse_source(text: str, *, where: str, strict: bool = True) -> Source:
     Raises:
         AgreementInvalid: It is not well-formed. Names line and column.
     """
-    # A command reads its agreement several times, and each costs a tenth of a second.
-    parsed = _parsed(text, where, strict)
-    return replace(parsed, document=deepcopy(parsed.document))
+    # A command reads its agreement several times, and each costs a twentieth of a second.
+    parsed, surprising = _parsed(text, where)
+    faults = (*parsed.faults, *(surprising if strict else ()))
+    return replace(parsed, document=deepcopy(parsed.document), faults=faults)
 
 
 @lru_cache(maxsize=4)
-def _parsed(text: str, where: str, strict: bool) -> Source:
+def _parsed(text: str, where: str) -> tuple[Source, tuple[Fault, ...]]:
+    """Return a document with its equal keys as its faults, and those that only a strict reader names."""
     _refuse_directives(text, where)
     yaml = YAML(typ="safe", pure=True)
     yaml.Constructor, yaml.Composer = _TextDates, _NoAliases
@@ -257,8 +259,8 @@ def _parsed(text: str, where: str, strict: bool) -> Source:
         raise AgreementInvalid("this is not well-formed YAML.", where=where) from None
     if not isinstance(document, dict):
         raise AgreementInvalid("the document must be a list of `name: value` entries.", where=where)
-    faults = [*walk.doubled, *(walk.surprising if strict else [])]
-    return Source(document=document, keys=walk.keys, values=walk.values, faults=tuple(faults))
+    source = Source(document=document, keys=walk.keys, values=walk.values, faults=tuple(walk.doubled))
+    return source, tuple(walk.surprising)
 
 
 def read_document(path: Path) -> dict[str, Any]:

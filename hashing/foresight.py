@@ -22,9 +22,9 @@ from governance.rules.base import Moment
 from governance.rules.package_subject import PackageSubject, Stated, metadata_hits
 from governance.rules.registry import Family, findings_of
 from hashing.normalise.fingerprint import normaliser_fingerprint
+from hashing.order import Order
 from hashing.package import in_window
 from hashing.preparing import (
-    Order,
     Prepared,
     apart_counts,
     facts_of,

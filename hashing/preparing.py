@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from datetime import date, datetime
 from pathlib import Path
@@ -18,8 +18,8 @@ from hashing.apart import NOBODY, Apart, read_apart
 from hashing.exclusions import LeftOut, attested, leave_out, only_in_contact, read_exclusions
 from hashing.extract import Stream, open_extract
 from hashing.mapping import AgencyMapping, load_mapping
+from hashing.order import Order
 from hashing.package import in_window, shuffle
-from hashing.reading.database import Query
 from hashing.secret import Ceremony
 from hashing.subjects import Subjects, collapse_stream
 from schemas.errors import (
@@ -31,41 +31,6 @@ from schemas.errors import (
     WrongAgreement,
 )
 from schemas.identity import PrivateIdentity, PublicIdentity
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Order:
-    """What is to be sealed, under what, into which files.
-
-    Attributes:
-        extract: The agency's extract, a file or a query.
-        agreement_file: The agreement, which must be signed and in force (rules D01 to D22).
-        mapping_file: mapping.yaml, when columns have other names.
-        run_id: The run.
-        out: Package to write.
-        crosswalk: Crosswalk to write; it appears with the package, or not at all.
-        as_of: Last day of the window; the day of the extract's latest contact when None.
-        rejects: CSV file to write for rows that cannot be used, by row number and reason.
-        exceptions: Signed exceptions to rules.
-        exclusions: Kind of exclusion -> people left out of the extract before sealing, attested (rule P12).
-        exclude: File of people to leave out now, with the kind of each; they are counted and attested as well.
-        do_not_link: Table of pairs of references that must never be one person.
-        requests: The agency's register of requests: whose objection was upheld is not sealed (rule O06).
-    """
-
-    extract: Path | Query
-    agreement_file: Path
-    mapping_file: Path | None
-    run_id: str
-    out: Path
-    crosswalk: Path
-    as_of: date | None = None
-    rejects: Path | None = None
-    exceptions: Sequence[Path] = ()
-    exclusions: Mapping[str, int] | None = None
-    exclude: Path | None = None
-    do_not_link: Path | None = None
-    requests: RequestRegister | None = None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -12,15 +12,15 @@ from typing import TYPE_CHECKING, Any
 import pyarrow.csv as pc_csv
 
 from governance.agreement import Agreement, load_agreement
-from governance.agreement_check import require_agreement
+from governance.agreement_check import agreement_subject, require_agreement, require_read
 from governance.exceptions import SignedException, load_exceptions
 from governance.lifecycle.request_register import RequestRegister
 from hashing.apart import Apart
 from hashing.extract import Extract, read_extract, read_source
 from hashing.mapping import load_mapping
+from hashing.order import Order
 from hashing.package import SealReport, seal_subjects, write_crosswalk
 from hashing.preparing import (
-    Order,
     Prepared,
     apart_counts,
     facts_of,
@@ -57,8 +57,7 @@ def report_dict(report: SealReport) -> dict[str, Any]:
 def seal_extract(
     order: Order,
     *,
-    identity: PrivateIdentity,
-    secret: LinkageSecret,
+    keys: Callable[[], tuple[PrivateIdentity, LinkageSecret]],
     now: datetime,
     announce: Callable[[str], None] = lambda _name: None,
 ) -> dict[str, Any]:
@@ -66,8 +65,8 @@ def seal_extract(
 
     Args:
         order: What is to be sealed, under what, into which files.
-        identity: The agency's keys, whose public half stands in the agreement.
-        secret: The linkage secret of this agreement.
+        keys: Gives the agency's keys, whose public half stands in the agreement, and the linkage secret of this
+            agreement; asked once, after the agreement was read and before anything of the extract is.
         now: Time, with a zone.
         announce: Told what is being done.
 
@@ -78,11 +77,12 @@ def seal_extract(
         TallystickError: The input, the agreement or a key does not fit.
     """
     require_possible(order, now)
-    sealing = _permitted(order, identity, secret, now, announce)
+    sealing = _permitted(order, keys, now, announce)
+    agency = sealing.identity.party
     announce("reading and normalising")
-    prepared = prepare(order, agreement=sealing.agreement, agency=identity.party, today=now.date())
+    prepared = prepare(order, agreement=sealing.agreement, agency=agency, today=now.date())
     prepared = prepared.in_contact(sealing.agreement, order.as_of)
-    refuse_objected(prepared.subjects, order.requests, identity.party)
+    refuse_objected(prepared.subjects, order.requests, agency)
     prepared = prepared.shuffled()  # what it was made of is as large, and goes
     give_back()
     apart = kept_apart(order, prepared.subjects)
@@ -99,15 +99,15 @@ def seal_extract(
 
 def _permitted(
     order: Order,
-    identity: PrivateIdentity,
-    secret: LinkageSecret,
+    keys: Callable[[], tuple[PrivateIdentity, LinkageSecret]],
     now: datetime,
     announce: Callable[[str], None],
 ) -> _Sealing:
     """Return who seals under what, when agreement, keys, linkage secret and exceptions allow it."""
-    agreement = require_agreement(
-        order.agreement_file,
-        today=now.date(),
+    read = agreement_subject(order.agreement_file, today=now.date())
+    identity, secret = keys()
+    agreement = require_read(
+        *read,
         job=job_of(secret.ceremony),
         exceptions=order.exceptions,
         party=identity.party,

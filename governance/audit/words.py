@@ -9,9 +9,6 @@ from __future__ import annotations
 
 import re
 
-from governance.detect.names import holds_name
-from governance.detect.patterns import valid_nhs_number
-
 _DATE_WORD = r"(?:jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec)[a-z]*"
 _PATTERNS = (
     ("a key or a token", re.compile(r"(?<![A-Za-z0-9+/])[A-Za-z0-9+/]{40,}={0,2}(?![A-Za-z0-9+/=])")),
@@ -46,6 +43,8 @@ def identifiers_in(text: str) -> list[str]:
 
     A full date counts, because it may be a date of birth; the log knows the time of an entry by itself.
     """
+    from governance.detect.names import holds_name  # loads Arrow, which most commands need later or never
+
     found = {kind for kind, pattern in _PATTERNS if pattern.search(text)}
     # Ten digits are an NHS number, twelve a UPRN, eleven a telephone number; a plain date has eight.
     if _NUMBER.search(_DATE_SHAPED.sub("", text)):
@@ -57,5 +56,7 @@ def identifiers_in(text: str) -> list[str]:
 
 def identifiers_in_id(text: str) -> list[str]:
     """Return the same for an id that people choose (a run, a user): dates and long numbers are usual there."""
+    from governance.detect.patterns import valid_nhs_number
+
     numbers = (re.sub("[ -]", "", match) for match in _TEN_DIGITS.findall(text))
     return ["an NHS number"] if any(map(valid_nhs_number, numbers)) else []

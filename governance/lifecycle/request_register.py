@@ -17,11 +17,10 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from datetime import date
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from governance.audit.salts import subject_of_ref
 from governance.audit.words import identifiers_in, identifiers_in_id
-from governance.rules.output import Request
 from schemas.atomic import atomic_write
 from schemas.dates import months_later
 from schemas.errors import InputError, OutputError
@@ -29,6 +28,9 @@ from schemas.identity import PARTY_ID
 from schemas.labels import labelled_hash
 from schemas.locks import locked
 from schemas.manifest import NAME
+
+if TYPE_CHECKING:  # the rules are loaded by who asks them
+    from governance.rules.output import Request
 
 FORMAT, VERSION = "tallystick-requests", 1
 KINDS = ("erasure", "objection")
@@ -39,7 +41,7 @@ BESIDE = ".requests"
 MAX_BYTES = 64 * 1024 * 1024
 _SALT_BYTES = 32
 _PERSON = re.compile(r"salted:[0-9a-f]{64}")
-Asking = Callable[[Iterable[str]], Sequence[Request]]
+Asking = Callable[[Iterable[str]], Sequence["Request"]]
 """Takes the local references that an output tells of, and returns the requests for rule O06."""
 
 
@@ -212,6 +214,8 @@ class RequestRegister:
 
     def asking(self, agency: str | None = None) -> Asking:
         """Return what rule O06 is asked with, for the outputs of `agency` (None where no reference is known)."""
+        from governance.rules.output import Request
+
         entries = self.entries()
         committed = agency is not None and any(entry.people for entry in entries)
 

@@ -64,11 +64,11 @@ def source_of(
     extract: Path | None, sql: str | None, connection_env: str | None, connection_file: Path | None
 ) -> Any:
     """Return the file, or the query, that the extract is in."""
-    from hashing.reading.database import Query, connection_from
-
     if (extract is None) == (sql is None):
         raise click.UsageError("Give the file of the extract, or --sql with its connection.")
     if sql is not None:
+        from hashing.reading.database import Query, connection_from
+
         return Query(sql=sql, connection=connection_from(variable=connection_env, file=connection_file))
     if connection_env is not None or connection_file is not None:
         raise click.UsageError("A connection needs --sql.")

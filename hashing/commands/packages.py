@@ -26,7 +26,7 @@ from schemas.terminal import DAY, FILE, announcing, emit, json_option, out_optio
 if TYPE_CHECKING:
     from hashing.foresight import Foreseen
     from hashing.opening import Opened
-    from hashing.preparing import Order
+    from hashing.order import Order
 
 
 _MOST_LINES = 6
@@ -177,9 +177,8 @@ def seal(
     window are left out too, and counted, where the agreement says window.everyone: false.
     """
     from governance.lifecycle.request_register import register_for
-    from governance.summary import seal_text
-    from hashing.preparing import Order
-    from hashing.workflow import seal_extract
+    from hashing.order import Order
+    from hashing.unlocking import Unlocking
 
     order = Order(
         extract=source_of(extract, sql, connection_env, connection_file),
@@ -200,20 +199,17 @@ def seal(
         _foretell(order, key_file, secret_file, as_json=as_json)
         return
     words = passphrase("your key files")
-    with announcing() as announce:
-        identity, secret = unlock(key_file, secret_file, words)
-        report = seal_extract(
-            order,
-            identity=identity,
-            secret=secret,
-            now=datetime.now(UTC),
-            announce=announce,
-        )
+    with announcing() as announce, Unlocking(key_file, secret_file, words) as unlocking:
+        from hashing.workflow import seal_extract  # takes as long as the keys: one beside the other
+
+        report = seal_extract(order, keys=unlocking.result, now=datetime.now(UTC), announce=announce)
     note(counts={"rows": report["quality"]["rows"], "subjects": report["quality"]["subjects"]})
     note_withheld(report.get("left_out"))
     if as_json:
         emit(report)
     else:
+        from governance.summary import seal_text
+
         click.echo(f"{report['source']}: read as {report['read_as']}.")
         click.echo(seal_text(report))
         click.echo("".join(f"{line}\n" for line in _told_lines(report)), nl=False)

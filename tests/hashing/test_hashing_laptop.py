@@ -19,7 +19,8 @@ from workbooks import workbook
 from hashing.extract import Extract, read_extract, read_source
 from hashing.guess import guess_mapping
 from hashing.mapping import AgencyMapping
-from hashing.preparing import Order, require_possible
+from hashing.order import Order
+from hashing.preparing import require_possible
 from hashing.reading import delimited
 from hashing.reading.columns import as_text
 from hashing.reading.table import cell_text
