@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import replace
@@ -18,12 +19,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sealing_builders import TODAY, extract_of
 
+from hashing import normalise
 from hashing.coding import Coded
 from hashing.extract import Extract, open_extract
+from hashing.reading import vocabulary
 from hashing.reading.ahead import ahead
 from hashing.reading.cells import Cells, Hashed, hash_cells
-from hashing.reading.hashes import LANES, hash_rows, hash_texts, of_null
+from hashing.reading.columns import cut_numbers
+from hashing.reading.hashes import LANES, Lane, hash_rows, hash_texts, of_null
 from hashing.reading.index import HashIndex
+from hashing.reading.records import RecordReader
 from hashing.subjects import NO_DAY, VERSIONS_KEPT, Subjects, collapse, collapse_stream
 from schemas.errors import ExtractError
 
@@ -83,10 +88,12 @@ def test_a_null_in_a_dictionary_is_a_null() -> None:
 
 
 def test_lanes_differ() -> None:
-    """What one lane makes of a text says nothing of what the other one makes of it."""
+    """The two lanes give a text different hashes, as do other constants."""
     low, high = hash_texts(pa.array(["a", None, ""]))
     assert not {*low.tolist()} & {*high.tolist()}
     assert (low[1], high[1]) == (of_null(LANES[0]), of_null(LANES[1]))
+    others = (Lane.of(bytes(range(24))), Lane.of(bytes(range(1, 25))))
+    assert not {*hash_texts(pa.array(["a", None, ""]), others)[0].tolist()} & {*low.tolist(), *high.tolist()}
 
 
 def test_hashes_of_long_columns_are_those_of_single_texts() -> None:
@@ -237,6 +244,45 @@ def test_parquet_with_dictionaries_dates_and_numbers(tmp_path: Path) -> None:
     names = list(expected.fields)
     assert _told(made, names) == _told(expected, names)
     assert made.quality == expected.quality
+
+
+@pytest.mark.parametrize(
+    ("texts", "cut"),
+    [
+        (["1.23E+11"], True),
+        (["+44", "7E", None], False),
+        (["X1.2E+3", "1E + 3"], False),
+        ([None, "12", " 9E+10 "], True),
+        ([], False),
+        ([None], False),
+    ],
+)
+def test_cut_numbers_are_found_however_they_are_coded(texts: list[str | None], cut: bool) -> None:
+    """An exponent is found in strings and among distinct ones, and not where only a plus sign is."""
+    array = pa.array(texts, pa.string())
+    assert cut_numbers(array) is cut
+    assert cut_numbers(array.dictionary_encode()) is cut
+
+
+def test_cut_numbers_outside_a_slice_do_not_count() -> None:
+    """Of a batch that is part of a column only its own cells are looked at."""
+    array = pa.array(["1E+5", "1", "2E+5"])
+    assert [cut_numbers(array.slice(row, 1)) for row in range(3)] == [True, False, True]
+
+
+def test_no_thread_is_left_when_reading_fails(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where a normaliser fails while batches are still to come, the thread that hashes them ends."""
+
+    def fail(_texts: pa.StringArray) -> normalise.Normalised:
+        raise ExtractError("is broken.", where="x")
+
+    monkeypatch.setattr(vocabulary, "_RULED_AT_ONCE", 1)
+    reader = RecordReader({"surname": fail})
+    batches = [{"ref": pa.array([str(number)]), "surname": pa.array(["Jones"])} for number in range(40)]
+    with pytest.raises(ExtractError, match="is broken") as failed:
+        reader.read(batches, reader.team())
+    assert "reading" not in {thread.name for thread in threading.enumerate()}
+    assert failed.tb is not None  # held until here, as a caller that reports the error holds it
 
 
 def test_ahead_passes_errors_on() -> None:
