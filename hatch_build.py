@@ -1,8 +1,8 @@
 """Compile the kernels when the package is installed or a wheel is made; without a compiler, install without them.
 
 Environment: CC is the compiler's command. TALLYSTICK_WHEEL, such as `win32:win_amd64`, names the platform (as
-`sys.platform` writes it) and the tag of a wheel for another machine, for which a compiler that fails is an error
-(benchmarks and tests never need it; see docs/guides/releasing.md).
+`sys.platform` writes it) and the tag of a wheel for another machine, for which a compiler that fails or is missing is
+an error; `any` leaves the kernels out (docs/guides/releasing.md).
 """
 
 from __future__ import annotations
@@ -37,10 +37,14 @@ class KernelsHook(BuildHookInterface[Any]):
     def initialize(self, version: str, build_data: dict[str, Any]) -> None:
         """Compile, and mark the wheel as one for a platform."""
         del version  # an editable install has the library too
-        building = _building(Path(self.root))
         elsewhere = os.environ.get("TALLYSTICK_WHEEL", "")
+        if self.target_name != "wheel" or elsewhere == "any":
+            return
         platform, _, tag = elsewhere.partition(":")
+        building = _building(Path(self.root))
         command = building.compiler()
+        if command is None and elsewhere:
+            raise OSError("no C compiler was found; name one in CC")
         if command is None:
             self.app.display_warning("No C compiler was found: NumPy will do the work of the kernels.")
             return

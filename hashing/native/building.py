@@ -16,6 +16,11 @@ from pathlib import Path
 FOLDER = Path(__file__).parent
 FLAGS = ("-std=c11", "-O3", "-shared", "-fvisibility=hidden", "-Wall", "-Wextra", "-Werror")
 """No flag asks for more than the oldest processor of a platform has: a wheel runs on all of them."""
+_POSITION: dict[str, tuple[str, ...]] = {
+    "win32": (),
+    "darwin": ("-fPIC", "-Wl,-install_name,@rpath/kernels.dylib"),
+}
+"""Without a name of its own, a library for macOS holds the folder that it was compiled in."""
 _COMPILERS = ("cc", "gcc", "clang")
 
 
@@ -60,7 +65,7 @@ def compile_kernels(command: list[str], *, folder: Path = FOLDER, platform: str 
 
     library = folder / library_name(platform)
     sources = [str(path) for path in sorted(folder.glob("*.c"))]
-    position = () if platform == "win32" else ("-fPIC",)
+    position = _POSITION.get(platform, ("-fPIC",))
     digest = f'-DTALLYSTICK_SOURCES="{sources_digest(folder)}"'
     with tempfile.TemporaryDirectory(dir=folder, prefix=".compiling-") as aside:
         made = Path(aside) / library.name
