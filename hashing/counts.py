@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hashing.broad import fit_to
-from hashing.coding import Column, repeated
+from hashing.coding import Codes, Column, Rows, codes_at, shared
 from hashing.components import components
 from hashing.likeness import PairModel, levels_of, model_from
 from hashing.pairs import PairCounter, People, family_pairs, level_pairs, pairs_in, pairs_in_groups
@@ -48,10 +48,10 @@ not: they share neither forename nor NHS number."""
 _IDENTIFYING = frozenset(name for names in _SAME_PERSON for name in names)
 
 
-def _first_versions(version_subject: NDArray[np.int32]) -> NDArray[np.int64]:
+def _first_versions(version_subject: NDArray[np.int32]) -> Codes:
     """Return the first version of each subject, in order of subjects."""
-    first = np.full(int(version_subject.max(initial=-1)) + 1, -1, dtype=np.int64)
-    first[version_subject[::-1]] = np.arange(len(version_subject) - 1, -1, -1)
+    first = np.full(int(version_subject.max(initial=-1)) + 1, -1, dtype=np.int32)
+    first[version_subject[::-1]] = np.arange(len(version_subject) - 1, -1, -1, dtype=np.int32)
     return first[first >= 0]
 
 
@@ -69,23 +69,23 @@ def people_rows(
     if limit is not None and len(first) > limit:
         first = first[:: -(-len(first) // limit)]
     rows = len(first)
-    left, right = [], []
-    held = {name: derived[name].take(first).codes for name in _IDENTIFYING if name in derived}
+    left: list[Rows] = []
+    right: list[Rows] = []
+    held = {name: codes_at(derived[name], first) for name in _IDENTIFYING if name in derived}
     for names in _SAME_PERSON:
         if any(name not in held for name in names):
             continue
-        codes = [held[name] for name in names]
-        complete = np.flatnonzero(np.all([column >= 0 for column in codes], axis=0))
-        if len(complete):
-            places, keys, count = repeated([column[complete] for column in codes])
-            chosen = np.empty(count, dtype=np.int64)
-            chosen[keys[::-1]] = complete[places[::-1]]
-            left.append(complete[places])
-            right.append(chosen[keys])
+        places, keys, count, _ = shared([held[name] for name in names])
+        chosen = np.empty(count, dtype=np.int64)
+        chosen[keys[::-1]] = places[::-1]
+        left.append(places)
+        right.append(chosen[keys])
     if left:
         a, b = (np.concatenate(side).astype(np.int32) for side in (left, right))
-        first = first[np.unique(components(a, b, rows))]
-    return first
+        first = first[
+            components(a, b, rows) == np.arange(rows, dtype=np.int32)
+        ]  # the first of those connected
+    return first.astype(np.int64)
 
 
 def independent_rows(derived: Mapping[str, Column], version_subject: NDArray[np.int32]) -> NDArray[np.int64]:
@@ -129,19 +129,18 @@ def stranger_pairs(
     cell of n rows are looked at, each for n/2 pairs, and of these `ALL_PAIRS` at even distances. The answer is at least
     what chance alone would bring together.
     """
-    rows = counter.complete(blocking.parts)
     chance = chance_pairs(counter, blocking.parts)
-    if len(rows) < 2:
+    rows, keys, count, complete = shared([counter.codes(part) for part in blocking.parts])
+    if complete < 2:
         return chance
-    beside, keys, count = repeated([counter.codes(part)[rows] for part in blocking.parts])
     sizes = np.bincount(keys, minlength=count)
     upper = max(float(pairs_in(sizes[sizes <= crowded_cell])), chance)
     if upper > HOPELESS * counter.rows:
         return upper
     roomy = sizes[keys] <= crowded_cell
-    beside, keys = beside[roomy], keys[roomy]
+    rows, keys = rows[roomy].astype(np.int64), keys[roomy]
     order = np.argsort(keys, kind="stable")
-    keys, rows = keys[order], rows[beside[order]]
+    keys, rows = keys[order], rows[order]
     if upper <= ALL_PAIRS:
         pairs = pairs_in_groups(keys, rows, largest=crowded_cell + 1)
         weights = np.ones(len(pairs))

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hashing.cmac import Blocks
-from hashing.coding import Codes, Column, Mapped
+from hashing.coding import Codes, Column, Mapped, mark
 from hashing.derive import NameSet, rarity
 from hashing.keys import TokenKeys
 from hashing.native import tokens as native
@@ -110,6 +110,7 @@ class _Builder:
         self.held = np.zeros(versions, dtype=np.uint64)
         self.member = np.zeros(versions, dtype=np.uint64)
         self.classes: set[str] = set()
+        self._flags: dict[int, tuple[Codes, NDArray[np.uint64], NDArray[np.uint64]]] = {}
 
     def _add(self, name: str, source: Codes | None, table: NDArray[np.complex128]) -> np.uint64:
         self.values[name] = ValueDigests(source=source, table=table)
@@ -121,14 +122,18 @@ class _Builder:
         digests = _with_missing(self._keys.digests(name, column.values))
         numbers = digests.view(np.complex128)[:, 0]  # which numpy moves as a whole
         bit = self._add(name, column.source, numbers.take(column.table, mode="wrap"))
-
-        def flags(table: NDArray[np.bool_]) -> NDArray[np.uint64]:
-            return np.take(np.where(table, bit, np.uint64(0)), column.source, mode="wrap")
-
-        self.held |= flags(column.table >= 0)
+        held, within = self._flags_of(column)
+        held[column.table >= 0] |= bit
         if member is not None:
             self.classes.add(name)
-            self.member |= flags(np.append(member, False)[column.table])
+            within[np.append(member, False)[column.table]] |= bit
+
+    def _flags_of(self, column: Mapped) -> tuple[NDArray[np.uint64], NDArray[np.uint64]]:
+        """Return what `held` and `member` are to get from each value of the column's field, a missing one last."""
+        if id(column.source) not in self._flags:
+            held, member = np.zeros((2, len(column.table)), dtype=np.uint64)
+            self._flags[id(column.source)] = column.source, held, member
+        return self._flags[id(column.source)][1:]
 
     def name_set(self, column: NameSet) -> None:
         """Add the name set, one digest a version."""
@@ -138,6 +143,10 @@ class _Builder:
 
     def build(self) -> Digests:
         """Return the digests."""
+        for codes, held, member in self._flags.values():
+            mark(held, codes, self.held)
+            if member.any():
+                mark(member, codes, self.member)
         return Digests(
             values=side_by_side(self.values) if native.available() else self.values,
             bits=self.bits,

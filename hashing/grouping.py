@@ -9,8 +9,9 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from hashing.coding import Coded, Codes, in_order
+from hashing.coding import Coded, Codes, at, in_order, suspects
 from hashing.components import components
+from hashing.native import codes as native
 from hashing.other_names import OtherNames
 from hashing.reading.hashes import LANES, Hashes, hash_rows
 from hashing.reading.index import HashIndex
@@ -48,7 +49,7 @@ class Versions:
 
     def of(self, name: str, field: Coded) -> Coded:
         """Return an identifier of each version, from that of each record."""
-        taken = Coded(codes=field.codes[self.record], values=field.values)
+        taken = field.take(self.record)
         other = {"forename": self.forename, "surname": self.surname}.get(name)
         if other is None or not len(other):
             return taken
@@ -70,14 +71,11 @@ def _distinct(columns: Sequence[Codes], rows: Numbers) -> Numbers:
 
 
 def _repeated(columns: Sequence[Codes], rows: Numbers) -> Numbers:
-    """Return those of `rows` that may be equal to another of them: the others have a hash of their own."""
+    """Return those of `rows` that may be equal to another of them."""
     hashed = np.concatenate(
         [np.zeros(0, dtype=np.uint64), *(hash_rows(words, LANES[0]) for words in _blocks(columns, rows))]
     )
-    in_order = np.sort(hashed)
-    several = np.unique(in_order[1:][in_order[1:] == in_order[:-1]])
-    del in_order
-    return rows[np.isin(hashed, several)]
+    return at(rows, suspects(hashed, 1))
 
 
 def _flagged(flags: NDArray[np.bool_]) -> Numbers:
@@ -122,15 +120,31 @@ def subject_of_records(ref: Codes, fields: Mapping[str, Coded]) -> tuple[Numbers
     return _numbered(components(ref[rows], alike + np.int32(refs), refs + size)[ref])
 
 
-def fill_gaps(subject: Numbers, count: int, coded: Coded, order: Numbers) -> Coded:
-    """Fill a missing value of a record with the latest value that its subject has elsewhere."""
-    missing = coded.codes < 0
-    if not missing.any():
+def of_several(subject: Numbers, count: int, last: NDArray[np.int64]) -> Numbers:
+    """Return the records of subjects that have several, in the order of `last`, a number of each record."""
+    several = np.bincount(subject, minlength=count) > 1
+    some = _flagged(several[subject])
+    return some[np.argsort(last[some], kind="stable")]
+
+
+def fill_gaps(subject: Numbers, count: int, coded: Coded, some: Numbers) -> Coded:
+    """Fill a missing value of a record with the latest value that its subject has elsewhere.
+
+    Args:
+        subject: Subject of each record.
+        count: Number of subjects.
+        coded: Values of each record.
+        some: The records of subjects that have several, in the order of their latest contacts.
+    """
+    held = coded.codes[some]
+    gaps, known = some[held < 0], held >= 0
+    if not len(gaps):
         return coded
-    known = order[~missing[order]]
     latest = np.full(count, -1, dtype=np.int32)
-    latest[subject[known]] = coded.codes[known]  # in time order, so the last assignment is the latest
-    return Coded(codes=np.where(missing, latest[subject], coded.codes), values=coded.values)
+    latest[subject[some[known]]] = held[known]  # in time order, so the last assignment is the latest
+    filled = coded.codes.copy()
+    filled[gaps] = latest[subject[gaps]]
+    return Coded(codes=filled, values=coded.values)
 
 
 def _ranks(owner: Numbers) -> Numbers:
@@ -140,21 +154,26 @@ def _ranks(owner: Numbers) -> Numbers:
     return np.arange(len(owner), dtype=np.int32) - np.repeat(starts, sizes)
 
 
-def _recorded(subject: Numbers, count: int, fields: Mapping[str, Coded], order: Numbers) -> Numbers:
+def _recorded(subject: Numbers, count: int, fields: Mapping[str, Coded], some: Numbers) -> Numbers:
     """Return the latest record of each version, by subject, the latest version first."""
-    several = np.bincount(subject, minlength=count)[subject] > 1
-    some = order[several[order]]  # a subject with one record has one version
     version = _distinct([subject, *(coded.codes for coded in fields.values())], some)
     last = np.empty(int(version.max(initial=-1)) + 1, dtype=np.int32)
-    last[version] = some
-    last = np.concatenate([last, _flagged(~several)])
-    position = np.empty(len(order), dtype=np.int32)
-    position[order] = np.arange(len(order), dtype=np.int32)
-    return last[np.lexsort((-position[last], subject[last]))]
+    last[version] = np.arange(len(some), dtype=np.int32)
+    latest = some[np.sort(last)[::-1]]
+    alone = np.ones(len(subject), dtype=bool)
+    alone[some] = False  # a subject with one record has one version
+    return _by_subject(np.concatenate([latest, _flagged(alone)]), subject, count)
+
+
+def _by_subject(records: Numbers, subject: Numbers, count: int) -> Numbers:
+    """Return records by subject, those of one subject as they stand."""
+    if native.available():
+        return native.grouped(subject, count, records)
+    return records[np.argsort(subject[records], kind="stable")]
 
 
 def kept_versions(
-    subject: Numbers, count: int, fields: Mapping[str, Coded], order: Numbers, others: OtherNames
+    subject: Numbers, count: int, fields: Mapping[str, Coded], some: Numbers, others: OtherNames
 ) -> Versions:
     """Return the versions of all subjects, at most `VERSIONS_KEPT` of a subject.
 
@@ -164,14 +183,14 @@ def kept_versions(
         subject: Subject of each record.
         count: Number of subjects.
         fields: Identifiers of each record, gaps filled.
-        order: The records in the order of their latest contacts.
+        some: The records of subjects that have several, in the order of their latest contacts.
         others: Other names of records.
     """
-    record = _recorded(subject, count, fields, order)
+    record = _recorded(subject, count, fields, some)
     forename = surname = np.zeros(0, dtype=np.int32)
     if len(others.record):
         record, forename, surname = _with_other_names(record, subject, count, fields, others)
-    kept = _ranks(subject[record]) < VERSIONS_KEPT
+    kept = _ranks(at(subject, record)) < VERSIONS_KEPT
     return Versions(
         record=record[kept],
         forename=forename[kept] if len(forename) else forename,

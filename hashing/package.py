@@ -12,7 +12,6 @@ from typing import BinaryIO
 import numpy as np
 import pyarrow as pa
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
-from numpy.typing import NDArray
 
 from governance.agreement import Agreement
 from governance.check_moments import Release
@@ -21,10 +20,11 @@ from governance.gate import remarks
 from governance.rules.package_subject import Stated
 from hashing import normalise
 from hashing.apart import NOBODY, Apart, apart_batch
-from hashing.coding import Coded, by_appearance
+from hashing.coding import Coded, Codes, Rows, at, by_appearance, looked_up
 from hashing.derive import derive, with_rarity
 from hashing.homes import sealed_homes
 from hashing.keys import RunKeys
+from hashing.native import codes as native
 from hashing.seal import RandomBytes, SealedPass, sealing
 from hashing.subjects import NO_DAY, Contacts, Quality, Subjects
 from schemas.container import write_package
@@ -74,9 +74,11 @@ class SealReport:
     remarks: tuple[str, ...] = ()
 
 
-def _permutation(size: int, random_bytes: RandomBytes) -> NDArray[np.int64]:
+def _permutation(size: int, random_bytes: RandomBytes) -> Codes:
     """Return a random permutation: the order in which random 64-bit numbers sort."""
-    return np.argsort(np.frombuffer(random_bytes(8 * size), dtype=np.uint64), kind="stable")
+    numbers = np.frombuffer(random_bytes(8 * size), dtype=np.uint64)
+    order = native.ascending(numbers) if native.available() else None
+    return np.argsort(numbers, kind="stable").astype(np.int32) if order is None else order
 
 
 def shuffle(subjects: Subjects, random_bytes: RandomBytes = os.urandom) -> Subjects:
@@ -84,7 +86,7 @@ def shuffle(subjects: Subjects, random_bytes: RandomBytes = os.urandom) -> Subje
     rank = np.empty(subjects.count, dtype=np.int32)
     rank[_permutation(subjects.count, random_bytes)] = np.arange(subjects.count, dtype=np.int32)
     order = _permutation(len(subjects.version_subject), random_bytes)
-    fields = {name: by_appearance(coded.take(order)) for name, coded in subjects.fields.items()}
+    fields = {name: by_appearance(coded, order) for name, coded in subjects.fields.items()}
     contacts = subjects.contacts
     lead = contacts.lead
     place = _permutation(len(lead.values), random_bytes)
@@ -93,24 +95,39 @@ def shuffle(subjects: Subjects, random_bytes: RandomBytes = os.urandom) -> Subje
     moved[-1] = -1  # a contact without a lead (code -1) keeps having none
     return replace(
         subjects,
-        ref_subject=rank[subjects.ref_subject],
-        version_subject=rank[subjects.version_subject[order]],
+        ref_subject=at(rank, subjects.ref_subject),
+        version_subject=looked_up(rank, subjects.version_subject, order),
         fields={name: column for name, (column, _) in fields.items()},
         contacts=replace(
             contacts,
-            subject=rank[contacts.subject],
-            lead=Coded(codes=moved[lead.codes], values=lead.values.take(pa.array(place))),
+            subject=at(rank, contacts.subject),
+            lead=Coded(codes=looked_up(moved, lead.codes), values=lead.values.take(pa.array(place))),
         ),
         deriving=subjects.deriving.renumbered(fields),
     )
 
 
+_MOST_DAYS = 1 << 16
+"""Days between contacts above which they are compared rather than counted: some have no date."""
+
+
+def _by_subject_and_day(contacts: Contacts) -> Rows:
+    """Return the contacts in the order of their subjects and days, so that nothing tells that of the extract."""
+    if native.available() and len(contacts.day):
+        first = int(contacts.day.min())
+        days = int(contacts.day.max()) - first + 1
+        if days <= _MOST_DAYS:
+            by_day = native.grouped(contacts.day - np.int32(first), days)
+            return native.grouped(contacts.subject, int(contacts.subject.max()) + 1, by_day)
+    return np.lexsort((contacts.day, contacts.subject))
+
+
 def _contacts_batch(contacts: Contacts) -> pa.RecordBatch:
-    order = np.lexsort((contacts.day, contacts.subject))  # so that nothing tells the order of the extract
-    day, is_open, lead = contacts.day[order], contacts.is_open[order], contacts.lead.codes[order]
+    order = _by_subject_and_day(contacts)
+    day, is_open, lead = at(contacts.day, order), contacts.is_open[order], at(contacts.lead.codes, order)
     return pa.RecordBatch.from_arrays(
         [
-            pa.array(contacts.subject[order]),
+            pa.array(at(contacts.subject, order)),
             pa.array(day, mask=day == NO_DAY).cast(pa.date32()),
             pa.array(is_open == 1, mask=is_open < 0),
             pa.array(lead, mask=lead < 0),
@@ -143,9 +160,11 @@ def in_window(contacts: Contacts, agreement: Agreement, as_of: date | None) -> t
     leads = (
         contacts.lead.codes[chosen] if "lead_contact" in listed else np.full(len(chosen), -1, dtype=np.int32)
     )
-    used, codes = np.unique(leads[leads >= 0], return_inverse=True)
-    renumbered = np.full(len(chosen), -1, dtype=np.int32)
-    renumbered[leads >= 0] = codes
+    needed = np.zeros(len(contacts.lead.values) + 1, dtype=bool)
+    needed[leads] = True
+    needed[-1] = False  # of a contact without a lead, -1
+    used = np.flatnonzero(needed)
+    number = np.where(needed, np.cumsum(needed) - 1, -1).astype(np.int32)
     return Contacts(
         subject=contacts.subject[chosen],
         day=contacts.day[chosen],
@@ -153,7 +172,9 @@ def in_window(contacts: Contacts, agreement: Agreement, as_of: date | None) -> t
         if "case_status" in listed
         else np.full(len(chosen), -1, dtype=np.int8),
         # Only the names of leads that are needed leave, in an order that tells nothing of the others.
-        lead=Coded(codes=renumbered, values=contacts.lead.values.take(pa.array(used, type=pa.int32()))),
+        lead=Coded(
+            codes=looked_up(number, leads), values=contacts.lead.values.take(pa.array(used, type=pa.int32()))
+        ),
     ), after
 
 
@@ -292,7 +313,7 @@ def seal_subjects(
     ) as begun:
         facts = {
             **_facts(subjects, agreement, keys, after),
-            "people_without_contact": subjects.count - len(np.unique(sent.subject)),
+            "people_without_contact": _without_contact(subjects.count, sent.subject),
             "seal_id": seal_id,
             **({} if secret_facts is None else {"linkage_secret": dict(secret_facts)}),
             **({} if exclusions is None else {"exclusions": dict(exclusions)}),
@@ -334,6 +355,13 @@ def seal_subjects(
         contacts_after=None if after is None else after.isoformat(),
         remarks=tuple(remarks(release.findings)),
     )
+
+
+def _without_contact(count: int, subject: Codes) -> int:
+    """Return how many of `count` subjects have no contact; `subject` is that of each contact."""
+    alone = np.ones(count, dtype=bool)
+    alone[subject] = False
+    return int(np.count_nonzero(alone))
 
 
 def _counts(subjects: Subjects, sent: Contacts, apart: Apart) -> dict[str, int]:

@@ -16,7 +16,7 @@ import numpy as np
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from hashing.coding import Column, combine
+from hashing.coding import Column, codes_at, combine
 from schemas.scheme import CROSSED, FAMILY_LEVELS, Comparison, closure
 
 
@@ -198,7 +198,7 @@ class People:
         """Return the codes of a derived value; all missing when it is not held."""
         if name not in self._kept:
             held = self._derived.get(name)
-            codes = np.full(self.rows, -1, dtype=np.int32) if held is None else held.take(self._at).codes
+            codes = np.full(self.rows, -1, dtype=np.int32) if held is None else codes_at(held, self._at)
             self._kept[name] = codes
         self._kept.move_to_end(name)
         if len(self._kept) > _KEPT_CODES:

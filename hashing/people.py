@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from hashing import normalise
 from hashing.coding import Coded, Codes, recode
 from hashing.mapping import ALSO, AgencyMapping
+from hashing.native import codes as native
 from hashing.other_names import OtherNames, other_names
 from hashing.reading.memory import give_back
 from hashing.reading.normalising import Normaliser
@@ -96,14 +97,20 @@ def normalised_dates(
     )
 
 
+def _weighed(codes: Codes, size: NDArray[np.int64], values: int) -> NDArray[np.int64]:
+    """Return how many rows each value has, from the rows of each record."""
+    if native.available():
+        return native.weigh(codes, size, values)
+    present = codes >= 0
+    # Weights are floats; whole numbers of rows below 2^53 stay exact in them.
+    return np.bincount(codes[present], weights=size[present], minlength=values).astype(np.int64)
+
+
 def _identifier(
     name: str, records: Records, mapping: AgencyMapping, today: date
 ) -> tuple[Coded, FieldQuality]:
     vocabulary, codes = records.vocabularies.pop(name), records.codes.pop(name)
-    present = codes >= 0
-    # Weights are floats; whole numbers of rows below 2^53 stay exact in them.
-    weighed = np.bincount(codes[present], weights=records.size[present], minlength=len(vocabulary))
-    counts = weighed.astype(np.int64)
+    counts = _weighed(codes, records.size, len(vocabulary))
     if name == "dob":
         result = normalised_dates(vocabulary.values(), name, mapping, today, counts)
         coded, outcomes = recode(Coded(codes=codes, values=result.values), result.values), result.outcomes

@@ -19,10 +19,11 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from hashing.coding import Column, Mapped
+from hashing.coding import Column, Mapped, suspects
 from hashing.derive import NameSet
 from hashing.digests import Digests, digests_of
 from hashing.keys import TokenKeys
+from hashing.native import codes as native
 from hashing.room import BatchRoom, copied, room_bytes, shared, shared_array
 from hashing.tokens import PassSealer, RandomBytes, keystream, noise_of
 from hashing.workers import Workers, workers_for
@@ -66,22 +67,22 @@ def _complete(blocking: Pass, digests: Digests) -> NDArray[np.int32]:
     if any(part not in digests.bits for part in blocking.parts):
         return np.zeros(0, dtype=np.int32)
     wanted = np.bitwise_or.reduce([digests.bits[part] for part in blocking.parts])
+    if native.available():
+        return native.holding(digests.held, wanted)
     return np.flatnonzero((digests.held & wanted) == wanted).astype(np.int32)
 
 
 def roomy(ids: NDArray[np.int64], crowded_cell: int) -> NDArray[np.bool_]:
     """Return which block ids occur at most `crowded_cell` times.
 
-    Ids are pseudorandom, so their low bits spread over buckets; only ids in buckets with too many rows can be crowded,
+    Ids are pseudorandom, so their last bits spread over buckets; only ids in buckets with too many rows can be crowded,
     and only those few are counted one by one.
     """
-    bits = max(len(ids).bit_length() + 1, 10)
-    bucket = ids & np.int64((1 << bits) - 1)
-    suspects = np.flatnonzero(np.bincount(bucket, minlength=1)[bucket] > crowded_cell)
     kept = np.ones(len(ids), dtype=bool)
-    if len(suspects):
-        _, place, count = np.unique(ids[suspects], return_inverse=True, return_counts=True)
-        kept[suspects] = count[place] <= crowded_cell
+    rows = suspects(ids.view(np.uint64), crowded_cell)
+    if len(rows):
+        _, place, count = np.unique(ids[rows], return_inverse=True, return_counts=True)
+        kept[rows] = count[place] <= crowded_cell
     return kept
 
 

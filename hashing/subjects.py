@@ -18,7 +18,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from hashing import normalise
-from hashing.coding import Coded
+from hashing.coding import Coded, at
 from hashing.contacts import (
     CLOSED_WORDS,
     NO_DAY,
@@ -30,7 +30,14 @@ from hashing.contacts import (
 )
 from hashing.deriving import Deriving
 from hashing.extract import Extract, Stream
-from hashing.grouping import VERSIONS_KEPT, fill_gaps, kept_versions, references, subject_of_records
+from hashing.grouping import (
+    VERSIONS_KEPT,
+    fill_gaps,
+    kept_versions,
+    of_several,
+    references,
+    subject_of_records,
+)
 from hashing.mapping import AgencyMapping
 from hashing.people import FieldQuality, People, identifier_rules, people_of
 from hashing.reading.memory import give_back, reuse
@@ -199,13 +206,13 @@ def _grouped(people: People, has_ref: NDArray[np.bool_], last: NDArray[np.int64]
     """
     subject, count = subject_of_records(people.ref.codes, people.fields)
     give_back()
-    order = np.argsort(last[has_ref], kind="stable").astype(np.int32)
+    some = of_several(subject, count, last[has_ref])
     refs, ref_subject = references(people.ref, subject)
     fields = dict(people.fields)
     for name in tuple(fields):
-        fields[name] = fill_gaps(subject, count, fields.pop(name), order)
-    versions = kept_versions(subject, count, fields, order, people.others)
-    del people, order
+        fields[name] = fill_gaps(subject, count, fields.pop(name), some)
+    versions = kept_versions(subject, count, fields, some, people.others)
+    del people, some
     give_back()
     of_record = np.full(len(has_ref), -1, dtype=np.int32)
     of_record[has_ref] = subject
@@ -214,7 +221,7 @@ def _grouped(people: People, has_ref: NDArray[np.bool_], last: NDArray[np.int64]
         of_record=of_record,
         refs=refs,
         ref_subject=ref_subject,
-        version_subject=subject[versions.record],
+        version_subject=at(subject, versions.record),
         fields={name: versions.of(name, fields.pop(name)) for name in tuple(fields)},
         left_out=versions.left_out,
     )
