@@ -32,6 +32,7 @@ from schemas.errors import (
     UnknownPart,
     UnknownSigner,
 )
+from schemas.flushing import Flushing
 from schemas.header import (
     FILE_KEY_BYTES,
     HEADER_BYTES,
@@ -128,8 +129,9 @@ def write_package(
 
     manifest_of(()).to_bytes()  # refuse bad arguments before gigabytes are written
     with atomic_file(target) as stream:
-        stream.write(header.raw)
-        writer = ChunkWriter(stream, stream_key(header, file_key))  # type: ignore[arg-type]
+        flushing = Flushing(stream)  # type: ignore[arg-type]
+        flushing.write(header.raw)
+        writer = ChunkWriter(flushing, stream_key(header, file_key))
         payload = manifest_of(tuple(_write_part(writer, *part) for part in parts)).to_bytes()
         envelope = canonical_json(sign_payload(PAYLOAD_TYPE, payload, [sender]))
         writer.write(envelope + len(envelope).to_bytes(_LENGTH_BYTES, "big"))

@@ -31,6 +31,8 @@ SMALL = 2**40
 """64-bit block ids below this in size are one in 2^23; a UPRN, an NHS number or a date always is."""
 
 _MOST_BUCKETS = 2**20
+_MOST_COUNTED = 2**31 - 1
+"""Rows that can share a bucket before its count needs more than 32 bits."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -81,15 +83,15 @@ class _Heaviest:
 
     def __init__(self, rows: int) -> None:
         buckets = min(max(1 << (4 * max(rows, 1)).bit_length(), 2**12), _MOST_BUCKETS)
-        self._counts = np.zeros(buckets, dtype=np.int64)
+        self._counts: NDArray[np.int32] | NDArray[np.int64] = np.zeros(buckets, dtype=np.int32)
+        self._rows = 0
 
     def see(self, values: NDArray[np.int64]) -> None:
-        mask = len(self._counts) - 1
-        buckets = values & mask
-        if len(values) < mask // 8:
-            np.add.at(self._counts, buckets, 1)  # a count of all buckets would take longer than the values
-        else:
-            self._counts += np.bincount(buckets, minlength=mask + 1)
+        self._rows += len(values)
+        if self._rows > _MOST_COUNTED and self._counts.dtype == np.int32:
+            self._counts = self._counts.astype(np.int64)
+        # Counts of half the width stay in the processor's cache; `at` is fast only for a number of their own type.
+        np.add.at(self._counts, values & (len(self._counts) - 1), self._counts.dtype.type(1))
 
     @property
     def most(self) -> int:

@@ -66,6 +66,23 @@ def test_however_it_is_written_the_stream_is_the_same(pieces: list[bytes]) -> No
     assert sink.getvalue() == encrypt(b"".join(pieces), blocks=1)
 
 
+def test_written_by_whole_frames() -> None:
+    """Frames reach the file several at once, never in part, and the last of them only when the stream is finished."""
+    written: list[bytes] = []
+
+    class Sink:
+        def write(self, data: memoryview) -> None:
+            written.append(bytes(data))
+
+    writer = ChunkWriter(Sink(), KEY)
+    for _ in range(10 * SMALL + 1):
+        writer.write(b"x")
+    assert [len(each) for each in written] == [4 * (8 + SMALL + 16)] * 2
+    writer.finish()
+    assert [len(each) for each in written[2:]] == [2 * (8 + SMALL + 16) + 8 + 1 + 16]
+    assert decrypt(b"".join(written)) == b"x" * (10 * SMALL + 1)
+
+
 def test_known_answer() -> None:
     """One chunk has the layout of docs/spec/package-v1.md: number, flag and length, ciphertext, tag."""
     assert encrypt(b"tally") == bytes.fromhex("0000000080000005") + _reference(b"tally", index=0, final=True)
