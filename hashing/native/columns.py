@@ -55,7 +55,12 @@ def fitting(data: Bytes, offsets: Ends) -> int:
     return len(offsets) - 1
 
 
-def _class(members: NDArray[np.generic]) -> int:
+def class_address(members: NDArray[np.generic]) -> int:
+    """Return where a table of 256 bytes or flags lies.
+
+    Raises:
+        ValueError: It is none.
+    """
     if members.shape != (256,) or members.dtype.itemsize != 1:
         raise ValueError("the arrays do not fit together")
     return address(members)
@@ -65,7 +70,9 @@ def count(data: Bytes, offsets: Ends, members: Flags) -> Ends:
     """Return how many bytes of each text are in a class, a table of 256 flags."""
     rows = fitting(data, offsets)
     found = np.empty(rows, dtype=np.int64)
-    _kernels().tallystick_text_count(address(data), address(offsets), rows, _class(members), address(found))
+    _kernels().tallystick_text_count(
+        address(data), address(offsets), rows, class_address(members), address(found)
+    )
     return found
 
 
@@ -74,7 +81,7 @@ def keep(data: Bytes, offsets: Ends, members: Flags) -> tuple[Bytes, Ends]:
     rows = fitting(data, offsets)
     kept, ends = np.empty(len(data) + 1, dtype=np.uint8), np.zeros(rows + 1, dtype=np.int64)
     _kernels().tallystick_text_keep(
-        *(address(data), address(offsets), rows, _class(members), address(kept), address(ends[1:]))
+        *(address(data), address(offsets), rows, class_address(members), address(kept), address(ends[1:]))
     )
     return kept[: ends[-1]], ends
 
@@ -90,7 +97,7 @@ def at(data: Bytes, offsets: Ends, place: int) -> Bytes:
 def translate(data: Bytes, table: Bytes) -> Bytes:
     """Return every byte replaced through a table of 256."""
     found = np.empty(len(data), dtype=np.uint8)
-    _kernels().tallystick_text_translate(address(data), len(data), _class(table), address(found))
+    _kernels().tallystick_text_translate(address(data), len(data), class_address(table), address(found))
     return found
 
 

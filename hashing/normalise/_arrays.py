@@ -180,6 +180,20 @@ def is_in(values: pa.StringArray, members: pa.StringArray) -> Mask:
     return np.asarray(pc.is_in(values, value_set=members), dtype=bool)
 
 
+def at_rows(values: pa.StringArray, rows: Mask, others: pa.StringArray) -> pa.StringArray:
+    """The values with others, one a flag, where the flags are set."""
+    return pc.replace_with_mask(values, pa.array(rows), others) if len(others) else values
+
+
+def letters_for_kernels(values: pa.StringArray) -> Column | None:
+    """The bytes of values of A to Z; None where there is something else in them, or there are no kernels."""
+    if not columns.available():
+        return None
+    column = Column.of(values)
+    data = column.data
+    return None if len(data) and (data.min() < ord("A") or data.max() > ord("Z")) else column
+
+
 def finish(values: pa.StringArray, outcomes: Bytes) -> Normalised:
     """Null every value whose outcome is not OK."""
     bad = pa.array(outcomes != Outcome.OK)

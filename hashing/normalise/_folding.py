@@ -7,13 +7,18 @@ what it finds, not what it is asked.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from functools import lru_cache
+from typing import Literal
 
 import nicknames as nicknames_package
 import pyarrow as pa
+import pyarrow.compute as pc
 
+from hashing.native import names as kernels
 from hashing.normalise import _words
+from hashing.normalise._arrays import Column, at_rows, is_in, letters_for_kernels
 from hashing.normalise._name_parts import Kind
 
 Rule = tuple[str, str]
@@ -62,15 +67,28 @@ _VOWELS: tuple[Rule, ...] = (
 _LEAST_GUESS = 6
 
 
-def rewrite(names: Sequence[str], rules: Iterable[Rule]) -> list[str]:
-    """Apply regular expressions in order to every name (A to Z, at least one letter)."""
-    text = "\n".join(names)
+def rewrite(names: pa.StringArray, rules: tuple[Rule, ...]) -> pa.StringArray:
+    """Apply regular expressions in order to every name (A to Z, at least one letter; no nulls)."""
+    column = letters_for_kernels(names)
+    if column is None:
+        return _by_expressions(names, rules)
+    data, ends, long = kernels.rewritten(column.data, column.offsets, _for_kernel(rules))
+    return at_rows(Column(data, ends).strings(), long, _by_expressions(names.filter(pa.array(long)), rules))
+
+
+@lru_cache(maxsize=4)
+def _for_kernel(rules: tuple[Rule, ...]) -> kernels.Rules:
+    return kernels.Rules.of(rules)
+
+
+def _by_expressions(names: pa.StringArray, rules: tuple[Rule, ...]) -> pa.StringArray:
+    text = "\n".join(names.to_pylist())
     for pattern, replacement in rules:
         text = re.sub(pattern, replacement, text, flags=re.MULTILINE)
-    return text.split("\n") if names else []
+    return pa.array(text.split("\n") if len(names) else [], pa.string())
 
 
-def fold(names: Sequence[str], kind: Kind) -> list[str]:
+def fold(names: pa.StringArray, kind: Kind) -> pa.StringArray:
     """Names with the spellings of one sound made one."""
     gendered = _GENDERED if kind == "surname" else ()
     return rewrite(names, (*gendered, *_SPELLINGS, *_VOWELS))
@@ -111,36 +129,67 @@ def nickname_table() -> dict[str, str]:
     return {name: target for name, target in table.items() if name != target}
 
 
+def _fold_all(names: Iterable[str], kind: Kind) -> list[str]:
+    folded: list[str] = fold(pa.array(list(names), pa.string()), kind).to_pylist()
+    return folded
+
+
 @lru_cache(maxsize=2)
 def family_table(kind: Kind) -> tuple[dict[str, str], dict[str, str]]:
     """Families of spellings: written name to folded family, and folded name to folded family."""
     rows = [row for row in _words.read_csv("name_families.csv") if row["kind"] in (kind, "both")]
-    families = fold([row["family"] for row in rows], kind)
+    families = _fold_all([row["family"] for row in rows], kind)
     written: dict[str, str] = {}
     for row, family in zip(rows, families, strict=True):
         written |= dict.fromkeys(row["variants"].split(), family)
         written.setdefault(row["family"], family)
     folded: dict[str, str] = {}
-    for name, family in zip(fold(list(written), kind), written.values(), strict=True):
+    for name, family in zip(_fold_all(written, kind), written.values(), strict=True):
         if len(name) >= _LEAST_GUESS:
             folded.setdefault(name, family)
     return written, folded
 
 
+@lru_cache(maxsize=8)
+def _looked_up(table: Literal["nickname", "known", "written", "folded"], kind: Kind) -> _Table:
+    match table:
+        case "nickname":
+            return _Table.of(nickname_table())
+        case "known":
+            return _Table.of(own_nicknames())
+        case "written":
+            return _Table.of(family_table(kind)[0])
+        case "folded":
+            return _Table.of(family_table(kind)[1])
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Table:
+    """Names and what they stand for, side by side."""
+
+    names: pa.StringArray
+    meant: pa.StringArray
+
+    @classmethod
+    def of(cls, table: Mapping[str, str]) -> _Table:
+        return cls(
+            names=pa.array(list(table), pa.string()), meant=pa.array(list(table.values()), pa.string())
+        )
+
+    def get(self, names: pa.StringArray) -> pa.StringArray:
+        """Return what each name stands for, null where that is not said."""
+        return self.meant.take(pc.index_in(names, value_set=self.names))
+
+
 def nickname(names: pa.StringArray) -> pa.StringArray:
     """The representative of each forename's nickname family, or the name itself."""
-    table = nickname_table()
-    return pa.array([table.get(name, name) for name in names.to_pylist()], pa.string())
+    return pc.coalesce(_looked_up("nickname", "forename").get(names), names)
 
 
 def canonical(names: pa.StringArray, kind: Kind) -> pa.StringArray:
     """The family of spellings of each name, or the name with its spelling folded."""
-    written, by_fold = family_table(kind)
-    known = own_nicknames()
-    listed = names.to_pylist()
-    families = []
-    for name, skeleton in zip(listed, fold(listed, kind), strict=True):
-        # A name that our lists know stands for what they say; only others are guessed by their skeleton.
-        guess = skeleton if name in known else by_fold.get(skeleton, skeleton)
-        families.append(written.get(name) or guess)
-    return pa.array(families, pa.string())
+    skeletons = fold(names, kind)
+    # A name that our lists know stands for what they say; only others are guessed by their skeleton.
+    known = is_in(names, _looked_up("known", kind).names)
+    guesses = pc.if_else(pa.array(known), None, _looked_up("folded", kind).get(skeletons))
+    return pc.coalesce(_looked_up("written", kind).get(names), guesses, skeletons)

@@ -45,11 +45,11 @@ _SOUNDS: tuple[Rule, ...] = (
 )
 _SKELETON: tuple[Rule, ...] = (
     (r"([B-DF-HJ-NP-TV-XZ])\1+", r"\1"),
-    (r"^[AEIOUY]+H?", "A"),
-    (r"(?<=[A-Z])[AEIOUYH]+", ""),
+    (r"^[AEIOUY]", "A"),
+    (r"[AEIOUYH](?<=[A-Z]{2})", ""),
 )
 
 
 def phonetic(names: pa.StringArray) -> pa.StringArray:
     """The phonetic key of each name (A to Z, no nulls)."""
-    return pa.array(rewrite(names.to_pylist(), (*_BEGINNINGS, *_SOUNDS, *_SKELETON)), pa.string())
+    return rewrite(names, (*_BEGINNINGS, *_SOUNDS, *_SKELETON))

@@ -9,8 +9,9 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from hashing.native import names as kernels
 from hashing.normalise import _name_parts, _words
-from hashing.normalise._arrays import Bytes, Column, Mask, is_in, plain
+from hashing.normalise._arrays import Bytes, Column, Mask, byte_class, is_in, letters_for_kernels, plain
 from hashing.normalise._name_parts import Kind
 from hashing.normalise.outcome import Normalised, Outcome
 
@@ -190,15 +191,22 @@ _HARD_FIRST = "^(?:[A-Z]|" + "|".join(sorted(_words.words("compound", "forename"
 
 def _letters(values: pa.StringArray) -> pa.StringArray:
     """The distinct letters in alphabetical order: equal after a transposition and for doubled letters."""
-    return pa.array(
-        [None if value is None else "".join(sorted(set(value))) for value in values.to_pylist()], pa.string()
-    )
+    column = letters_for_kernels(values)
+    if column is None:
+        return pa.array(["".join(sorted(set(value))) for value in values.to_pylist()], pa.string())
+    return Column(*kernels.letters(column.data, column.offsets)).strings()
+
+
+_SILENT = "AEIOUHWY"
 
 
 def _consonants(values: pa.StringArray) -> pa.StringArray:
     """The first letter and the consonants after it, H, W and Y left out: equal however the vowels are written."""
-    kept = pc.replace_substring_regex(pc.utf8_slice_codeunits(values, 1), "[AEIOUHWY]", "")
-    return pc.binary_join_element_wise(pc.utf8_slice_codeunits(values, 0, 1), kept, "")
+    column = letters_for_kernels(values)
+    if column is None:
+        kept = pc.replace_substring_regex(pc.utf8_slice_codeunits(values, 1), f"[{_SILENT}]", "")
+        return pc.binary_join_element_wise(pc.utf8_slice_codeunits(values, 0, 1), kept, "")
+    return Column(*kernels.consonants(column.data, column.offsets, ~byte_class(_SILENT))).strings()
 
 
 def _ends(exact: pa.StringArray) -> tuple[pa.StringArray, pa.StringArray]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pyarrow as pa
 import pytest
-from hypothesis import example, given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from hashing.native import addresses
@@ -75,6 +75,7 @@ def _both_ways(texts: list[str | None], monkeypatch: pytest.MonkeyPatch) -> list
 
 
 @needs_kernels
+@settings(deadline=None)  # the word lists are read at first use
 @given(texts=st.lists(st.none() | _WRITTEN, max_size=12))
 @example(texts=[])
 @example(texts=[None])

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pyarrow as pa
 import pytest
-from hypothesis import example, given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from hashing.native import columns
@@ -30,6 +30,7 @@ def _results(texts: list[str | None], start: int) -> list[list[object]]:
     return [[part.dtype.kind, part.tolist()] for part in found]
 
 
+@settings(deadline=None)
 @given(texts=_TEXTS, start=st.integers(0, 3))
 @example(texts=[], start=0)
 @example(texts=[None, None], start=1)
@@ -42,6 +43,7 @@ def test_kernels_and_numpy_agree_on_any_column(texts: list[str | None], start: i
         assert by_kernels == _results(texts, start)
 
 
+@settings(deadline=None)
 @given(numbers=_NUMBERS)
 @example(numbers=["9434765919", "9434765918", "4010232137", "0000000000", ""])
 def test_kernel_and_numpy_agree_on_check_digits(numbers: list[str]) -> None:
