@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import atexit
+import gc
 from functools import partial
 from importlib import import_module
 from typing import Any
 
 import click
 
-from schemas.terminal import Commands
+from schemas.terminal import Commands, loading
+
+atexit.register(gc.freeze)  # what is left ends with the process: nobody need look through it for cycles
 
 COMMANDS = {
     "demo": "synthetic.commands.roles:demo",
@@ -62,7 +66,8 @@ class Registry(Commands):
 def _load(place: str) -> Any:
     module, _, attribute = place.partition(":")
     try:
-        return getattr(import_module(module), attribute)
+        with loading():
+            return getattr(import_module(module), attribute)
     except ModuleNotFoundError as error:
         if (error.name or "").partition(".")[0] == module.partition(".")[0]:
             return None  # that side is not installed here

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import os
 import sys
@@ -86,6 +87,18 @@ def announcing() -> Iterator[Callable[[str], None]]:
     with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
         task = progress.add_task("starting", total=None)
         yield lambda name: progress.update(task, description=name)
+
+
+@contextmanager
+def loading() -> Iterator[None]:
+    """Load modules without looking for garbage meanwhile: they make objects by the hundred thousand, and all stay."""
+    collecting = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if collecting:
+            gc.enable()
 
 
 def passphrase(purpose: str, *, new: bool = False) -> bytes:

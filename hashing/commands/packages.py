@@ -21,7 +21,7 @@ from hashing.commands.options import (
     source_of,
     unlock,
 )
-from schemas.terminal import DAY, FILE, announcing, emit, json_option, out_option, passphrase
+from schemas.terminal import DAY, FILE, announcing, emit, json_option, loading, out_option, passphrase
 
 if TYPE_CHECKING:
     from hashing.foresight import Foreseen
@@ -200,7 +200,8 @@ def seal(
         return
     words = passphrase("your key files")
     with announcing() as announce, Unlocking(key_file, secret_file, words) as unlocking:
-        from hashing.workflow import seal_extract  # takes as long as the keys: one beside the other
+        with loading():  # takes as long as the keys: one beside the other
+            from hashing.workflow import seal_extract
 
         report = seal_extract(order, keys=unlocking.result, now=datetime.now(UTC), announce=announce)
     note(counts={"rows": report["quality"]["rows"], "subjects": report["quality"]["subjects"]})

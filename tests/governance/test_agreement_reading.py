@@ -17,7 +17,7 @@ from governance.agreement import agreement_faults, load_agreement, parse_agreeme
 from governance.agreement_check import agreement_findings
 from governance.agreement_explain import explained
 from governance.agreement_migrate import edit_text
-from governance.agreement_reading import parse_source
+from governance.agreement_reading import _parsed, parse_source
 from governance.agreement_schema import FORMS
 from governance.draft import agreement_yaml
 from governance.rules.base import blocks
@@ -211,3 +211,13 @@ def test_values_are_not_repeated(tmp_path: Path) -> None:
     _, findings = agreement_findings(path, today=TODAY)
     assert len(findings) >= 5
     assert "quillfeather" not in str(findings).lower()
+
+
+def test_a_document_is_parsed_once_however_strictly() -> None:
+    """What only YAML 1.1 reads otherwise is named to a strict reader; equal keys to everybody; from one parse."""
+    text = "name: no\nother: 1\nother: 2\n# parsed by no other test\n"
+    before = _parsed.cache_info().misses
+    lax, strict = (parse_source(text, where="x", strict=strict).faults for strict in (False, True))
+    assert [str(fault.place) for fault in lax] == ["line 3, column 1"]
+    assert [str(fault.place) for fault in strict] == ["line 3, column 1", "line 1, column 7"]
+    assert _parsed.cache_info().misses == before + 1
