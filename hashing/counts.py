@@ -15,6 +15,7 @@ from hashing.coding import Codes, Column, Rows, codes_at, shared
 from hashing.components import components
 from hashing.likeness import PairModel, levels_of, model_from
 from hashing.pairs import PairCounter, People, family_pairs, level_pairs, pairs_in, pairs_in_groups
+from hashing.reading.memory import give_back
 from schemas.scheme import COMPARISONS, Pass
 
 COUNTED_ROWS = 60_000
@@ -174,6 +175,7 @@ def counts_of(
     family = family_pairs(counter)
     model = fit_to(counter, model_from(counter, levels, family))
     people = all_people(derived, version_subject, counted=counter)
+    give_back()  # this is done beside the sealing, whose memory comes on top
     scale = counter.pairs / max(people.pairs, 1)
 
     def strangers(blocking: Pass) -> float:

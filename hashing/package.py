@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field, replace
 from datetime import date, datetime, timedelta
 from pathlib import Path
@@ -25,8 +26,10 @@ from hashing.derive import derive, with_rarity
 from hashing.homes import sealed_homes
 from hashing.keys import RunKeys
 from hashing.native import codes as native
+from hashing.reading.memory import give_back
 from hashing.seal import RandomBytes, SealedPass, sealing
 from hashing.subjects import NO_DAY, Contacts, Quality, Subjects
+from hashing.workers import FORK_ROWS, cores
 from schemas.container import write_package
 from schemas.dates import months_before
 from schemas.identity import PrivateIdentity, PublicIdentity
@@ -81,12 +84,22 @@ def _permutation(size: int, random_bytes: RandomBytes) -> Codes:
     return np.argsort(numbers, kind="stable").astype(np.int32) if order is None else order
 
 
+def _ordered(fields: Mapping[str, Coded], order: Rows) -> dict[str, tuple[Coded, Codes]]:
+    """Return each field by appearance in the rows of `order`: of many rows two fields at a time."""
+    # Kernels and Arrow let go of the interpreter's lock, so that a second thread gains; few rows are not worth one.
+    if len(order) < FORK_ROWS:
+        return {name: by_appearance(coded, order) for name, coded in fields.items()}
+    with ThreadPoolExecutor(min(cores(), 2), thread_name_prefix="order") as pool:
+        made = pool.map(lambda coded: by_appearance(coded, order), fields.values())
+        return dict(zip(fields, made, strict=True))
+
+
 def shuffle(subjects: Subjects, random_bytes: RandomBytes = os.urandom) -> Subjects:
     """Number subjects and leads and order versions at random, so that none tells the order of the extract."""
     rank = np.empty(subjects.count, dtype=np.int32)
     rank[_permutation(subjects.count, random_bytes)] = np.arange(subjects.count, dtype=np.int32)
     order = _permutation(len(subjects.version_subject), random_bytes)
-    fields = {name: by_appearance(coded, order) for name, coded in subjects.fields.items()}
+    fields = _ordered(subjects.fields, order)
     contacts = subjects.contacts
     lead = contacts.lead
     place = _permutation(len(lead.values), random_bytes)
@@ -302,6 +315,7 @@ def seal_subjects(
         agreement, today=created_at.date(), rows=len(subjects.version_subject), exceptions=exceptions
     )
     limit = agreement.crowded_cell
+    give_back()  # before others are forked: what is free here is not free there
 
     def count() -> dict[str, object]:
         from hashing.counts import counts_of  # a process beside the sealing one loads and does it

@@ -6,9 +6,11 @@ from collections.abc import Hashable, Iterable
 
 import numpy as np
 import pyarrow as pa
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from hashing import package
 from hashing.coding import Coded, by_appearance, factorize, in_order
 
 
@@ -52,3 +54,25 @@ def test_a_column_by_appearance_reads_the_same() -> None:
     assert made.codes.tolist() == [0, -1, 1, 0]
     assert made.values.to_pylist() == ["a", "c"]
     assert places.tolist() == [2, 0]
+
+
+@pytest.mark.parametrize("cores", [1, 2, 8])
+def test_fields_are_ordered_two_at_a_time(monkeypatch: pytest.MonkeyPatch, cores: int) -> None:
+    """Each field gets its own column, as if it had been the only one, however many are made at a time."""
+    random = np.random.default_rng(3)
+    fields = {
+        str(size): Coded(
+            codes=random.integers(-1, size, 500, np.int32), values=pa.array(map(str, range(size)))
+        )
+        for size in (1, 9, 200, 40, 3)
+    }
+    order = random.permutation(500)
+    monkeypatch.setattr(package, "FORK_ROWS", 500)
+    monkeypatch.setattr(package, "cores", lambda: cores)
+    made = package._ordered(fields, order)
+    assert list(made) == list(fields)
+    for name, (column, places) in made.items():
+        alone, old = by_appearance(fields[name].take(order))
+        assert column.codes.tolist() == alone.codes.tolist()
+        assert column.values.equals(alone.values)
+        assert places.tolist() == old.tolist()
