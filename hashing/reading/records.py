@@ -7,7 +7,7 @@ what the contact says: its date, its status and whom to ring.
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from contextlib import closing
 from dataclasses import dataclass
 from functools import partial
@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from hashing import normalise
 from hashing.coding import Codes
-from hashing.reading.ahead import ahead
+from hashing.reading.ahead import beside
 from hashing.reading.cells import Cells, Hashed, hash_cells
 from hashing.reading.hashes import Hashes
 from hashing.reading.index import HashIndex
@@ -124,8 +124,8 @@ class RecordReader:
         Raises:
             OutputError: A process that shared the work was ended from outside.
         """
-        # The kernels let other threads run: one reads, one hashes, this one looks up.
-        with closing(ahead(self._hashed(batches))) as hashed:
+        # Kernels let other threads run: while one hashes the next batch, this one looks up the last.
+        with closing(beside(self._hashed, batches)) as hashed:
             for number, batch in enumerate(hashed):
                 if not self._vocabularies:
                     self._vocabularies = self._empty([*batch.people, *batch.visits], team)
@@ -149,16 +149,10 @@ class RecordReader:
             for name in names
         }
 
-    def _hashed(self, batches: Iterable[Mapping[str, pa.Array]]) -> Generator[_Batch, None, None]:
-        for batch in batches:
-            people = {name: Hashed.of(Cells.of(batch[name])) for name in self._columns if name in batch}
-            yield _Batch(
-                keys=hash_cells(people.values(), len(batch["ref"])),
-                people=people,
-                visits={
-                    name: Hashed.of(Cells.repeated(batch[name])) for name in CONTACT_COLUMNS if name in batch
-                },
-            )
+    def _hashed(self, batch: Mapping[str, pa.Array]) -> _Batch:
+        people = {name: Hashed.of(Cells.of(batch[name])) for name in self._columns if name in batch}
+        visits = {name: Hashed.of(Cells.repeated(batch[name])) for name in CONTACT_COLUMNS if name in batch}
+        return _Batch(keys=hash_cells(people.values(), len(batch["ref"])), people=people, visits=visits)
 
     def _take(self, batch: _Batch) -> None:
         record, fresh = self._index.add(*batch.keys)
