@@ -57,11 +57,13 @@ Tables = dict[str, Coded]
 
 def tables_of(field: str, values: pa.StringArray, standards: Mapping[str, str]) -> Tables:
     """Return what the kinds of a field are, but for `exact` where that is the field itself."""
-    return {
-        kind: encode(made)
+    wanted = {
+        kind: made
         for kind, made in _kinds(field, values, standards).items()
         if f"{field}.{kind}" in DERIVED and made is not values
     }
+    once = {id(made): encode(made) for made in {id(made): made for made in wanted.values()}.values()}
+    return {kind: once[id(made)] for kind, made in wanted.items()}
 
 
 def longest_first(fields: Mapping[str, Coded]) -> list[str]:

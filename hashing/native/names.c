@@ -41,11 +41,24 @@ static const path *match(const rule *one, const path *paths, const uint8_t *at)
     return NULL;
 }
 
-/* Write the letters that stand at `from` with a rule applied to `to`; return how many, -1 where there are too many. */
-static int64_t apply(const rule *one, const path *paths, const uint8_t *from, int64_t size, uint8_t *to)
+/* Where a rule first changes something; `size` where it changes nothing. */
+static int64_t first_change(const rule *one, const path *paths, const uint8_t *letters, int64_t size)
 {
-    int64_t written = 0;
-    for (int64_t i = 0; i < size;) {
+    int64_t i = 0;
+    for (; i < size; i++)
+        if ((one->starts >> letters[i] & 1 && match(one, paths, letters + i)) ||
+            (one->doubled >> letters[i] & 1 && letters[i - 1] == letters[i]))
+            break;
+    return i;
+}
+
+/* Write the letters that stand at `from` to `to`, from `begin` on with a rule applied; return how many there are, -1
+ * where there are too many. */
+static int64_t apply(const rule *one, const path *paths, const uint8_t *from, int64_t begin, int64_t size, uint8_t *to)
+{
+    int64_t written = begin;
+    memcpy(to, from, (size_t)begin);
+    for (int64_t i = begin; i < size;) {
         const path *found = one->starts >> from[i] & 1 ? match(one, paths, from + i) : NULL;
         if (written + (int64_t)sizeof found->written > ROOM)
             return -1;
@@ -85,7 +98,10 @@ static int64_t rewritten(const uint8_t *name, int64_t size, const rule *rules, i
     for (int64_t i = 0; i < count; i++) {
         if (!(letters & (rules[i].starts | rules[i].doubled)))
             continue;
-        size = apply(&rules[i], paths, now + AROUND, size, next + AROUND);
+        int64_t begin = first_change(&rules[i], paths, now + AROUND, size);
+        if (begin == size)
+            continue;
+        size = apply(&rules[i], paths, now + AROUND, begin, size, next + AROUND);
         if (size < 0)
             return -1;
         memset(next + AROUND + size, EDGE, AROUND);

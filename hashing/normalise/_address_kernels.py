@@ -15,7 +15,7 @@ import pyarrow as pa
 
 from hashing.native import addresses
 from hashing.native.addresses import Role
-from hashing.normalise._arrays import Column, Ints
+from hashing.normalise._arrays import Column, Ints, Mask
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -78,8 +78,8 @@ def _country_roles(countries: tuple[str, ...]) -> dict[str, int]:
     return found
 
 
-def spelled(text: pa.StringArray, words: Words) -> tuple[pa.StringArray, Ints, Ints]:
-    """Return addresses in one spelling, the rows left to the general rules, and those that may be no address.
+def spelled(text: pa.StringArray, words: Words) -> tuple[pa.StringArray, Mask, Ints]:
+    """Return addresses in one spelling, flags of those left to the general rules, and rows that may be none.
 
     Args:
         text: n texts of ASCII capitals, no nulls.
@@ -89,15 +89,15 @@ def spelled(text: pa.StringArray, words: Words) -> tuple[pa.StringArray, Ints, I
     data, ends, flags = addresses.spelled(
         np.ascontiguousarray(column.data), np.ascontiguousarray(column.offsets), words.written
     )
-    by_rules, doubtful = (np.flatnonzero(flags & flag) for flag in (addresses.BY_RULES, addresses.DOUBTFUL))
-    return Column(data, ends).strings(), by_rules, doubtful
+    by_rules = (flags & addresses.BY_RULES) != 0
+    return Column(data, ends).strings(), by_rules, np.flatnonzero(flags & addresses.DOUBTFUL)
 
 
-def parts(values: pa.StringArray, words: Words) -> tuple[list[pa.StringArray], Ints]:
-    """Return house, number and street of normalised addresses, and the rows left to the general rules."""
+def parts(values: pa.StringArray, words: Words) -> tuple[list[pa.StringArray], Mask]:
+    """Return house, number and street of normalised addresses, and flags of those left to the general rules."""
     column = Column.of(values)
     made, by_rules = addresses.parts(
         np.ascontiguousarray(column.data), np.ascontiguousarray(column.offsets), words.short
     )
     found = [Column(data, ends).strings(ends[1:] == ends[:-1]) for data, ends in made]
-    return found, np.flatnonzero(by_rules)
+    return found, by_rules

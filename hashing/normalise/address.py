@@ -11,7 +11,7 @@ import pyarrow.compute as pc
 
 from hashing.native.addresses import Role, available
 from hashing.normalise import _address_kernels, _words
-from hashing.normalise._arrays import Ints, Mask, is_in, plain
+from hashing.normalise._arrays import Ints, Mask, at_rows, is_in, plain
 from hashing.normalise.outcome import Normalised, Outcome
 
 _CARE_OF = r"\bC/O\b|\bCARE OF\b"
@@ -132,16 +132,7 @@ def _spelled(text: pa.StringArray) -> tuple[pa.StringArray, Ints]:
     if not available():
         return _spell(text), np.arange(len(text))
     values, by_rules, doubtful = _address_kernels.spelled(text, _kernel_words())
-    return _at(values, by_rules, _spell(text.take(pa.array(by_rules)))), doubtful
-
-
-def _at(values: pa.StringArray, rows: Ints, others: pa.StringArray) -> pa.StringArray:
-    """Return the values with others at some rows."""
-    if not len(rows):
-        return values
-    there = np.zeros(len(values), dtype=bool)
-    there[rows] = True
-    return pc.replace_with_mask(values, pa.array(there), others)
+    return at_rows(values, by_rules, _spell(text.filter(pa.array(by_rules)))), doubtful
 
 
 def _stands_for_none(text: pa.StringArray, values: pa.StringArray) -> Mask:
@@ -241,8 +232,8 @@ def _columns(values: pa.StringArray) -> list[pa.StringArray]:
     if not available():
         return _listed(_all_parts(values.to_pylist()))
     columns, by_rules = _address_kernels.parts(values, _kernel_words())
-    others = _listed(_all_parts(values.take(pa.array(by_rules)).to_pylist()))
-    return [_at(column, by_rules, other) for column, other in zip(columns, others, strict=True)]
+    others = _listed(_all_parts(values.filter(pa.array(by_rules)).to_pylist()))
+    return [at_rows(column, by_rules, other) for column, other in zip(columns, others, strict=True)]
 
 
 def _listed(parts: list[_Parts]) -> list[pa.StringArray]:

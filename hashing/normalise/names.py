@@ -11,12 +11,22 @@ import pyarrow.compute as pc
 
 from hashing.native import names as kernels
 from hashing.normalise import _name_parts, _words
-from hashing.normalise._arrays import Bytes, Column, Mask, byte_class, is_in, letters_for_kernels, plain
+from hashing.normalise._arrays import (
+    UPPER,
+    Bytes,
+    Column,
+    Mask,
+    at_rows,
+    byte_class,
+    is_in,
+    letters_for_kernels,
+    plain,
+    same_character,
+)
 from hashing.normalise._name_parts import Kind
 from hashing.normalise.outcome import Normalised, Outcome
 
 _SIMPLE = r"^[A-Z]{2,}(?:[ '-][A-Z]+)*$"
-_ONE_LETTER = "^(?:" + "|".join(f"{chr(letter)}[{chr(letter)} ]*" for letter in range(65, 91)) + ")$"
 _LONGEST_SIMPLE = 60
 _MOST_SIMPLE_WORDS = 6
 
@@ -37,8 +47,8 @@ def words_in(values: pa.StringArray, members: pa.StringArray) -> Mask:
 def _simple_rows(spaced: pa.StringArray, closed: pa.StringArray, kind: Kind) -> Mask:
     """Rows for which closing up apostrophes and splitting hyphens is all there is to do."""
     fits = np.asarray(pc.fill_null(pc.match_substring_regex(spaced, _SIMPLE), False), dtype=bool)
-    one_letter = np.asarray(pc.fill_null(pc.match_substring_regex(closed, _ONE_LETTER), False), dtype=bool)
     column = Column.of(closed)
+    one_letter = same_character(column.keep(UPPER))
     short = (column.lengths <= _LONGEST_SIMPLE) & (column.count(np.arange(256) == 32) < _MOST_SIMPLE_WORDS)
     return np.asarray(fits & ~one_letter & short & ~words_in(closed, _special(kind)))
 
@@ -48,8 +58,13 @@ def _closed(spaced: pa.StringArray) -> pa.StringArray:
     return pc.replace_substring(pc.replace_substring(spaced, "'", ""), "-", " ")
 
 
+def _single_spaced(text: pa.StringArray) -> pa.StringArray:
+    wide = np.asarray(pc.fill_null(pc.match_substring(text, "  "), False), dtype=bool)
+    return at_rows(text, wide, pc.replace_substring_regex(text.filter(pa.array(wide)), " {2,}", " "))
+
+
 def _normalise(raw: pa.StringArray, kind: Kind) -> Normalised:
-    spaced = pc.replace_substring_regex(plain(raw), " {2,}", " ")
+    spaced = _single_spaced(plain(raw))
     closed = _closed(spaced)
     simple = _simple_rows(spaced, closed, kind)
     outcomes: Bytes = np.full(len(spaced), Outcome.OK, dtype=np.uint8)
@@ -249,5 +264,6 @@ def derive_name(values: pa.StringArray, *, kind: Literal["forename", "surname"])
     }
     if kind == "forename":
         derived = {"nickname": plain_names, **derived}
-    whole = {"exact": exact, "full": pc.replace_substring(values, " ", ""), "second": second}
+    full = exact if kind == "surname" else pc.replace_substring(values, " ", "")
+    whole = {"exact": exact, "full": full, "second": second}
     return whole | {name: part.take(codes) for name, part in derived.items()}
