@@ -6,11 +6,11 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import date, timedelta
 from functools import cache
-from importlib import resources
 from pathlib import Path
 from typing import Any
 
 from governance.agreement_reading import parse_source, read_source
+from governance.register.compiled import YAML, shipped
 from schemas.errors import AgreementInvalid
 
 NO_ADVICE = (
@@ -168,8 +168,8 @@ def load_register(path: Path) -> Register:
 @cache
 def shipped_register() -> Register:
     """Return the register that comes with this release."""
-    text = resources.files("governance.register").joinpath("gateways.yaml").read_text(encoding="utf-8")
-    return _parse(parse_source(text, where="gateways.yaml").document, "gateways.yaml")
+    text, document = shipped()
+    return _parse(document or parse_source(text, where=YAML).document, YAML)
 
 
 def cited(document: Mapping[str, Any], register: Register) -> list[Gateway]:

@@ -9,10 +9,13 @@ from pathlib import Path
 
 import pytest
 
+import governance.register
 from governance.agreement import parse_agreement
 from governance.agreement_dpv import FIELD_TERMS, dpv_annex
+from governance.agreement_reading import parse_source
 from governance.draft import agreement_yaml
 from governance.register import NO_ADVICE, load_register, register_warnings, shipped_register, unconfirmed
+from governance.register.compiled import compiled, document_of, shipped
 from schemas.errors import AgreementInvalid
 from tests.conftest import run
 from tests.governance.agreements import complete_document
@@ -207,3 +210,25 @@ def test_dpv_annex_uses_terms_that_dpv_has() -> None:
     assert "eu-gdpr:A6-1-e" in used
     assert used <= TERMS_OF_DPV
     assert set(FIELD_TERMS.values()) <= TERMS_OF_DPV
+
+
+def test_the_compiled_register_is_the_register() -> None:
+    """The JSON holds what the YAML does; otherwise run: python -m governance.register."""
+    text, document = shipped()
+    assert document is not None
+    assert document == parse_source(text, where="gateways.yaml").document
+    beside = Path(governance.register.__file__).with_name("gateways.json")
+    assert beside.read_text(encoding="utf-8") == compiled(text, document)
+
+
+@pytest.mark.parametrize("made", ["", "[]", "{}", "null", '{"of": 1}', '{"of": "sha256:0", "document": {}}'])
+def test_a_corrected_register_is_read_from_its_yaml(monkeypatch: pytest.MonkeyPatch, made: str) -> None:
+    """A JSON that was made from another text, or is none, is not used."""
+    text, document = shipped()
+    assert document is not None
+    assert document_of(text, made) is None
+    assert document_of(text + "\n# corrected", compiled(text, document)) is None
+    corrected = text.replace("Children Act 1989, section 17", "Children Act 1989, s 17")
+    assert corrected != text
+    monkeypatch.setattr(governance.register, "shipped", lambda: (corrected, document_of(corrected, made)))
+    assert shipped_register.__wrapped__()["ca1989-s17"].citation.startswith("Children Act 1989, s 17")
