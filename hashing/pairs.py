@@ -46,25 +46,21 @@ class PairCounter:
         self._texts = {name: derived[name].values for name in CROSSED if name in derived}
         self.rows = len(next(iter(self._codes.values()))) if self._codes else 0
         self.pairs = self.rows * (self.rows - 1) // 2
-        self._cells: dict[frozenset[str], NDArray[np.int64]] = {}
+        self._agreeing: dict[frozenset[str], int] = {}
         self._rates: dict[str, float] = {}
         self._place: dict[str, int] = {}
         self._matrix: NDArray[np.int32] | None = None
 
-    def cells(self, atoms: Iterable[str], *, keep: bool = True) -> NDArray[np.int64]:
-        """Return the sizes of the groups of rows that agree on all of `atoms`; none when one is not held.
+    def cells(self, atoms: Iterable[str]) -> NDArray[np.int64]:
+        """Return the sizes of the groups of rows that agree on all of `atoms`; none when one is not held."""
+        return self._count(sorted(_reduced(atoms)))
 
-        Args:
-            atoms: Derived values.
-            keep: Remember the answer.
-        """
+    def agreeing_on(self, atoms: Iterable[str]) -> int:
+        """Return the number of pairs that agree on all of `atoms`, remembered; the groups would take much memory."""
         key = _reduced(atoms)
-        if key in self._cells:
-            return self._cells[key]
-        counted = self._count(sorted(key))
-        if keep:
-            self._cells[key] = counted
-        return counted
+        if key not in self._agreeing:
+            self._agreeing[key] = pairs_in(self._count(sorted(key)))
+        return self._agreeing[key]
 
     def _count(self, names: Sequence[str]) -> NDArray[np.int64]:
         if not names or any(name not in self._codes for name in names):
@@ -149,7 +145,7 @@ class PairCounter:
     def rate(self, name: str) -> float:
         """Return the share of all pairs of rows that agree on one derived value."""
         if name not in self._rates:
-            self._rates[name] = pairs_in(self.cells([name])) / max(self.pairs, 1)
+            self._rates[name] = self.agreeing_on([name]) / max(self.pairs, 1)
         return self._rates[name]
 
     def agreeing(self, terms: Sequence[frozenset[str]]) -> int:
@@ -161,7 +157,7 @@ class PairCounter:
         total = 0
         for size in range(1, len(unique) + 1):
             for chosen in combinations(unique, size):
-                total += (-1) ** (size + 1) * pairs_in(self.cells(frozenset().union(*chosen)))
+                total += (-1) ** (size + 1) * self.agreeing_on(frozenset().union(*chosen))
         return total
 
     def comparable(self, presence: Sequence[str]) -> int:
