@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -16,6 +18,8 @@ from package_forge import EXPECT, ROWS, SCHEMA, TABLE_PART, forge, known_senders
 from schemas.container import open_package
 from schemas.errors import DecompressionBomb, PackageError, SchemaMismatch, UnknownPart
 from schemas.identity import PrivateIdentity
+from schemas.parts import PartSink
+from schemas.stream import ChunkReader, ChunkWriter
 from schemas.tables import ARROW_STREAM, arrow_stream, read_batches
 
 Read = Callable[..., list[pa.RecordBatch]]
@@ -54,6 +58,31 @@ def test_no_rows(read: Read) -> None:
     sink = io.BytesIO()
     arrow_stream(SCHEMA, iter([]))(sink)
     assert read(sink.getvalue(), max_rows=0) == []
+
+
+def test_batches_in_memory_that_is_used_again() -> None:
+    """A batch is wholly written before the next is asked for, whose maker may use the same memory."""
+    rows, sink = 100_000, io.BytesIO()
+    schema = pa.schema([pa.field("block", pa.int64())])
+    memory = np.zeros(rows, dtype=np.int64)
+
+    def batches() -> Iterator[pa.RecordBatch]:
+        column = pa.Array.from_buffers(pa.int64(), rows, [None, pa.py_buffer(memory)])
+        for number in range(5):
+            memory[:] = number
+            yield pa.RecordBatch.from_arrays([column], schema=schema)
+        memory[:] = 99
+
+    writer = ChunkWriter(sink, bytes(32))
+    with PartSink(writer) as part:
+        arrow_stream(schema, batches())(part)  # type: ignore[arg-type]
+    writer.finish()
+    reader = ChunkReader(sink, start=0, where="test")
+    reader.unlock(bytes(32))
+    content = reader.read(0, reader.length)
+    assert part.sha256 == "sha256:" + hashlib.sha256(content).hexdigest()
+    table = pa.ipc.open_stream(content).read_all()
+    assert (table["block"].to_numpy() == np.repeat(np.arange(5), rows)).all()
 
 
 @pytest.mark.parametrize(
