@@ -29,6 +29,7 @@ _ALIAS_PHRASES = (
     ("KN", "AS"),
     ("FKA",),
 )
+_ALIAS_FIRST = frozenset(phrase[0] for phrase in _ALIAS_PHRASES)
 _SPELLED_PLACEHOLDER = re.compile(r"\b(?:N/A|N/K|D/K)\b")
 _SEPARATORS = re.compile(r"\s*[/\\;|]\s*")
 # Words between two names of one person. The name after NOW is the current one.
@@ -56,6 +57,7 @@ _NOTES = frozenset(
 # Letters that digits were typed or scanned for, inside a word only ("SM1TH"); other digits are dropped.
 _INNER_DIGITS = str.maketrans("015", "OIS")
 _INNER = re.compile(r"(?<=[A-Z])[0-9]+(?=[A-Z])")
+_RARE = re.compile(r"[0-9/\\;|'`]")  # what the three expressions above and closing up apostrophes are about
 _NOT_WORD = re.compile(r"[^A-Z/ ]+")
 _ANYWHERE = {
     "forename": frozenset(
@@ -103,14 +105,17 @@ def rules(kind: Kind) -> Rules:
 
 def to_words(text: str, kind: Kind) -> list[str]:
     """Words of A to Z, and "/" for the signs that stand between two names."""
-    text = _SLASHED_ALIAS.sub(" AKA ", text.replace("'", "").replace("`", ""))
-    text = _SEPARATORS.sub(" / ", text)
-    text = _INNER.sub(lambda found: found[0].translate(_INNER_DIGITS), text)
+    if _RARE.search(text):
+        text = _SLASHED_ALIAS.sub(" AKA ", text.replace("'", "").replace("`", ""))
+        text = _SEPARATORS.sub(" / ", text)
+        text = _INNER.sub(lambda found: found[0].translate(_INNER_DIGITS), text)
     return _close_up(_join_alias(_NOT_WORD.sub(" ", text).split()), rules(kind).closing)
 
 
 def _join_alias(words: list[str]) -> list[str]:
     """KNOWN AS and the like as the one word AKA."""
+    if _ALIAS_FIRST.isdisjoint(words):
+        return words
     joined: list[str] = []
     rest = words
     while rest:
