@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from datetime import date, datetime
 from pathlib import Path
@@ -11,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import pyarrow.csv as pc_csv
 
-from governance.agreement import Agreement, load_agreement
+from governance.agreement import Agreement, load_agreement, read_document
 from governance.agreement_check import agreement_subject, require_agreement, require_read
 from governance.exceptions import SignedException, load_exceptions
 from governance.lifecycle.request_register import RequestRegister
@@ -38,6 +39,7 @@ from hashing.reading.memory import give_back
 from hashing.rejects import write_rejects
 from hashing.secret import LinkageSecret
 from schemas.atomic import atomic_file, together
+from schemas.errors import TallystickError
 from schemas.identity import PrivateIdentity, PublicIdentity
 
 if TYPE_CHECKING:  # loaded by the functions that need them, so that sealing does not wait for them
@@ -105,6 +107,7 @@ def _permitted(
 ) -> _Sealing:
     """Return who seals under what, when agreement, keys, linkage secret and exceptions allow it."""
     read = agreement_subject(order.agreement_file, today=now.date())
+    _read_ahead(order.mapping_file)
     identity, secret = keys()
     agreement = require_read(
         *read,
@@ -123,6 +126,13 @@ def _permitted(
         now=now,
         announce=announce,
     )
+
+
+def _read_ahead(mapping_file: Path | None) -> None:
+    """Have the mapping parsed before it is needed; what is wrong with it is told when it is."""
+    if mapping_file is not None:
+        with suppress(TallystickError):
+            read_document(mapping_file)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
