@@ -107,9 +107,9 @@ _RUNTIME = re.compile(
 _KERNEL = re.compile(r"^KERNEL[^;{(]*?\b(tallystick_\w+)\(", re.MULTILINE)
 
 
-def command(target: Target) -> list[str]:
+def command(target: Target, python: str = sys.executable) -> list[str]:
     """Return the compiler's command for a platform, without debugging records: those hold paths."""
-    return [sys.executable, "-m", "ziglang", "cc", "-target", target.compiler, "-s"]
+    return [python, "-m", "ziglang", "cc", "-target", target.compiler, "-s"]
 
 
 def library_faults(data: bytes, target: Target, kernels: set[str]) -> list[str]:
@@ -171,28 +171,34 @@ def wheel_faults(path: Path, target: Target | None) -> list[str]:
     return faults
 
 
+def _git(*words: str) -> bytes:
+    done = subprocess.run(["git", "-C", str(ROOT), *words], capture_output=True, check=False)
+    if done.returncode:
+        raise SystemExit(done.stderr.decode("utf-8", "replace"))
+    return done.stdout
+
+
 def unpack(commit: str, folder: Path) -> int:
     """Write the files of a commit into a folder; return its time in seconds since 1970."""
-    git = ["git", "-C", str(ROOT)]
-    packed = subprocess.run([*git, "archive", commit], check=True, capture_output=True).stdout
-    with tarfile.open(fileobj=io.BytesIO(packed)) as files:
+    with tarfile.open(fileobj=io.BytesIO(_git("archive", commit))) as files:
         files.extractall(folder, filter="data")
-    said = subprocess.run([*git, "log", "-1", "--format=%ct", commit], check=True, capture_output=True)
-    return int(said.stdout)
+    return int(_git("log", "-1", "--format=%ct", commit))
 
 
 def build(source: Path, out: Path, target: Target | None, epoch: int) -> Path:
     """Build one wheel into a folder that holds no other, and return it.
 
     Raises:
-        subprocess.CalledProcessError: The compiler or the build refuses; both have said why.
+        SystemExit: The compiler or the build refuses; what they said.
     """
     asked = {"TALLYSTICK_WHEEL": ANY}
     if target:
         asked = {"TALLYSTICK_WHEEL": f"{target.platform}:{target.tag}", "CC": shlex.join(command(target))}
     hatch = [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(out)]
     environment = {**os.environ, **asked, "SOURCE_DATE_EPOCH": str(epoch)}
-    subprocess.run(hatch, cwd=source, env=environment, check=True, stdout=subprocess.DEVNULL)
+    done = subprocess.run(hatch, cwd=source, env=environment, capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise SystemExit(done.stdout + done.stderr)
     (made,) = out.glob("*.whl")
     return made
 
@@ -226,9 +232,11 @@ def main() -> None:
     parser.add_argument("--commit", default="HEAD", help="what to build from, as git calls it")
     asked = parser.parse_args()
     asked.out.mkdir(parents=True, exist_ok=True)
+    commit = _git("rev-parse", asked.commit).decode("ascii").strip()
+    print(f"Wheels of {commit}:", flush=True)
     lines = []
     for tag in asked.only:
-        name, data = build_twice(asked.commit, tags[tag])
+        name, data = build_twice(commit, tags[tag])
         (asked.out / name).write_bytes(data)
         lines.append(f"{hashlib.sha256(data).hexdigest()}  {name}\n")
         print(lines[-1], end="", flush=True)
