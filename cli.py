@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import atexit
 import gc
+import sys
 from functools import partial
 from importlib import import_module
 from typing import Any
@@ -11,8 +12,6 @@ from typing import Any
 import click
 
 from schemas.terminal import Commands, loading
-
-atexit.register(gc.freeze)  # what is left ends with the process: nobody need look through it for cycles
 
 COMMANDS = {
     "demo": "synthetic.commands.roles:demo",
@@ -61,6 +60,16 @@ class Registry(Commands):
                 if group == cmd_name and name not in command.commands and (lent := _load(place)) is not None:
                     command.add_command(lent, name)
         return command
+
+
+@atexit.register
+def _leave_the_rest() -> None:
+    """Let what is left end with the process, instead of looking through it for cycles.
+
+    DuckDB complains of objects of its own that are still there at the end, so those are looked for as ever.
+    """
+    if "duckdb" not in sys.modules:
+        gc.freeze()
 
 
 def _load(place: str) -> Any:

@@ -68,3 +68,15 @@ def test_garbage_is_left_alone_only_while_loading(on: bool) -> None:
         assert [*seen, gc.isenabled()] == [False, on]
     finally:
         (gc.enable if before else gc.disable)()
+
+
+@pytest.mark.parametrize(("loads", "left"), [("json", True), ("duckdb", False)])
+def test_the_end_looks_for_no_garbage(loads: str, left: bool) -> None:
+    """What is left ends with the process, unless DuckDB is there, which complains of what it made."""
+    code = (
+        "import atexit, gc, sys\n"
+        "atexit.register(lambda: print(gc.get_freeze_count() > 0))\n"  # runs last
+        f"import {loads}, cli\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert (done.stdout, done.stderr) == (f"{left}\n", "")
