@@ -320,7 +320,10 @@ def seal_subjects(
     def count() -> dict[str, object]:
         from hashing.counts import counts_of  # a process beside the sealing one loads and does it
 
-        return counts_of(with_rarity(derived), subjects.version_subject, agreement.passes, crowded_cell=limit)
+        counted = counts_of(
+            with_rarity(derived), subjects.version_subject, agreement.passes, crowded_cell=limit
+        )
+        return {"counted": counted, "normaliser": normalise.normaliser_fingerprint().hex()}
 
     with sealing(
         derived, agreement.passes, keys, crowded_cell=limit, beside=count, random_bytes=random_bytes
@@ -357,7 +360,7 @@ def seal_subjects(
         )
 
         def complete() -> None:
-            facts["counted"] = begun.beside()
+            facts.update(begun.beside())
 
         _write(target, stated, parts, sender=sender, unit=unit, complete=complete)
     return SealReport(
@@ -389,12 +392,11 @@ def _counts(subjects: Subjects, sent: Contacts, apart: Apart) -> dict[str, int]:
 
 
 def _facts(subjects: Subjects, agreement: Agreement, keys: RunKeys, after: date | None) -> dict[str, object]:
-    """Return what a package says of itself beyond its counts, before its records are counted."""
+    """Return what a package says of itself beyond its counts, as far as it is known at once."""
     return {
         "scheme": SCHEME,
         "contacts_after": None if after is None else after.isoformat(),
         "key_check": keys.key_check(),
-        "normaliser": normalise.normaliser_fingerprint().hex(),
         "standards": dict(agreement.standards),
         "quality": asdict(subjects.quality),
     }
