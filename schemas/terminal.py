@@ -97,6 +97,8 @@ def loading() -> Iterator[None]:
     try:
         yield
     finally:
+        gc.freeze()
+        gc.unfreeze()  # into the oldest generation: as young ones they would be looked through twice
         if collecting:
             gc.enable()
 

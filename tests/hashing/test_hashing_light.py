@@ -64,8 +64,11 @@ def test_garbage_is_left_alone_only_while_loading(on: bool) -> None:
         seen = []
         with suppress(ModuleNotFoundError), loading():
             seen.append(gc.isenabled())
+            made = [[] for _ in range(100_000)]
             raise ModuleNotFoundError
         assert [*seen, gc.isenabled()] == [False, on]
+        assert gc.get_count()[0] < len(made)
+        assert gc.get_freeze_count() == 0
     finally:
         (gc.enable if before else gc.disable)()
 
