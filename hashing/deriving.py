@@ -1,7 +1,7 @@
 """Derived values of the distinct values of a field, made beside other work as soon as these are known.
 
 Reading ends with steps that one process does alone: who is one person, which versions are kept, in which order they go.
-Derived values depend on none of them, so the processes that normalised the extract make them meanwhile.
+Derived values depend on none of them, so the thread or the processes that normalised the extract make them meanwhile.
 """
 
 from __future__ import annotations
@@ -106,7 +106,7 @@ class Deriving:
 
     @classmethod
     def begin(cls, team: Normalising, fields: Mapping[str, Coded], standards: Mapping[str, str]) -> Deriving:
-        """Have the processes of `team` make derived values; they end at `close`."""
+        """Have those of `team` make derived values; they end at `close`."""
         chosen = {name: coded for name, coded in fields.items() if 0 < len(coded.values) <= _MOST}
         made = {}
         for name in longest_first(chosen):
@@ -148,7 +148,7 @@ class Deriving:
         return {kind: _ordered(table, made.order) for kind, table in tables.items()}
 
     def close(self) -> None:
-        """End the processes, whether they are done or not."""
+        """End those who make them, whether they are done or not."""
         if self._team is not None:
             self._team.close()
 

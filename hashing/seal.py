@@ -26,7 +26,7 @@ from hashing.keys import TokenKeys
 from hashing.native import codes as native
 from hashing.room import BatchRoom, copied, room_bytes, shared, shared_array
 from hashing.tokens import PassSealer, RandomBytes, keystream, noise_of
-from hashing.workers import Workers, workers_for
+from hashing.workers import Workers, threads_for, workers_for
 from schemas.payload import pass_schema
 from schemas.scheme import TOKENS, Pass
 
@@ -301,7 +301,8 @@ def sealing(
         beside: Other work on the same values, begun before anything is sealed, in a process of its own where several
             share the work. Only what it returns comes back from there.
         random_bytes: Source of the tokens outside a rarity class.
-        workers: Processes that share the work; None for as many as pay (`hashing.workers.workers_for`).
+        workers: Processes that share the work; None for as many as pay, or threads where none can be forked
+            (`hashing.workers`).
 
     Raises:
         OutputError: A process that shared the work was ended from outside.
@@ -309,14 +310,15 @@ def sealing(
     needed = frozenset(TOKENS) | {part for blocking in passes for part in blocking.parts}
     versions = max((_rows(column) for column in derived.values()), default=0)
     count = workers_for(versions) if workers is None else workers
+    threads = threads_for(versions) if workers is None and count == 1 else 0
     with ExitStack() as stack:
         aside = stack.enter_context(closing(Workers(beside, 1, apart=count > 1)))
         other = aside.submit(_do)
         aside.end_with(other)
         digests = digests_of(derived, keys, needed, versions=versions)
         # Rooms: one a worker, one that is ready, one that is written.
-        job = _job(digests, keys, passes, rooms=count + 2)
-        team = stack.enter_context(closing(Workers(job, count)))
+        job = _job(digests, keys, passes, rooms=max(count, threads) + 2)
+        team = stack.enter_context(closing(Workers(job, threads or count, threads=threads > 0)))
         made = _Batches(job, team, crowded_cell=crowded_cell, random_bytes=random_bytes)
         yield Sealing(passes=made.passes(), beside=lambda: aside.result(other))
 

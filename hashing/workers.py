@@ -1,8 +1,10 @@
-"""Who makes batches ahead of the writer: processes that share the work where the system can fork, else one thread.
+"""Who makes batches ahead of the writer: processes that share the work where the system can fork, else threads.
 
-AES and numpy hold the interpreter's lock for much of their time, so that a second thread gains nothing; a second
-process nearly doubles the rate (docs/adr/0018). A forked process sees the digests where they lie and holds no more
-secrets than the process that forked it. It dies with that one, and leaves the handling of Ctrl-C to it.
+AES and NumPy hold the interpreter's lock for much of their time, so that without kernels a second thread gains nothing;
+a second process nearly doubles the rate (docs/adr/0018). Kernels let other threads run (docs/adr/0025).
+
+A forked process sees the digests where they lie and holds no more secrets than the process that forked it. It dies with
+that one, and leaves the handling of Ctrl-C to it.
 """
 
 from __future__ import annotations
@@ -19,6 +21,7 @@ from multiprocessing import get_context
 from threading import Lock
 from typing import Any, TypeVar
 
+from hashing.native.library import kernels
 from schemas.errors import OutputError
 
 T = TypeVar("T")
@@ -47,6 +50,11 @@ def workers_for(rows: int) -> int:
     return min(cores(), _MOST) if sys.platform == "linux" and rows >= FORK_ROWS else 1
 
 
+def threads_for(rows: int) -> int:
+    """Return how many threads of this process are to share the sealing of `rows` versions, where it is not to fork."""
+    return 2 if kernels() is not None and cores() > 1 and rows >= FORK_ROWS else 1
+
+
 def _begin(shared: Any, parent: int) -> None:
     global _shared  # noqa: PLW0603 - a forked process has this one job
     signal.signal(signal.SIGINT, signal.SIG_IGN)
@@ -71,21 +79,24 @@ def _forked(shared: Any, workers: int) -> Executor | None:
 
 
 class Workers:
-    """Does work on something large in other processes or, with one worker, in a thread; `close` ends them.
+    """Does work on something large in other processes or in threads; `close` ends them.
 
     Args:
         shared: What the work is done on: the first argument of every function that is submitted.
         workers: How many.
         apart: Whether a single one is a process too, where the system can fork.
+        threads: Whether they are threads in any case.
     """
 
-    def __init__(self, shared: Any, workers: int, *, apart: bool = False) -> None:
+    def __init__(self, shared: Any, workers: int, *, apart: bool = False, threads: bool = False) -> None:
         self.count = workers
         self._shared = shared
-        pool = _forked(shared, workers) if workers > 1 or apart else None
+        pool = _forked(shared, workers) if not threads and (workers > 1 or apart) else None
         self._forks = pool is not None
         self._ending, self._ended = Lock(), False
-        self._pool: Executor = pool or ThreadPoolExecutor(1, thread_name_prefix="seal")
+        self._pool: Executor = pool or ThreadPoolExecutor(
+            workers if threads else 1, thread_name_prefix="seal"
+        )
 
     def submit(self, work: Callable[..., T], *arguments: Any) -> Future[T]:
         """Have `work(shared, *arguments)` done; in another process, `work` is a function of a module."""

@@ -41,7 +41,7 @@ def _tree(folder: Path) -> Path:
     for name in ("pyproject.toml", "README.md", "LICENSE", "cli.py", "hatch_build.py"):
         shutil.copy(ROOT / name, folder)
     kept_out = shutil.ignore_patterns(
-        "__pycache__", "kernels.so", "kernels.dll", "kernels.dylib", ".compiling-*"
+        "__pycache__", "kernels.so.1", "kernels.dll", "kernels.dylib", ".compiling-*"
     )
     for name in ("schemas", "governance", "hashing", "linkage", "synthetic"):
         shutil.copytree(ROOT / name, folder / name, ignore=kept_out)

@@ -33,8 +33,11 @@ def sources_digest(folder: Path = FOLDER) -> str:
 
 
 def library_name(platform: str = sys.platform) -> str:
-    """Return the file name of the library on a platform, as `sys.platform` writes it."""
-    return "kernels" + {"win32": ".dll", "darwin": ".dylib"}.get(platform, ".so")
+    """Return the file name of the library on a platform, as `sys.platform` writes it.
+
+    Not `.so` alone: Python takes a file of that name for one of its own modules, and whoever walks them loads it.
+    """
+    return "kernels" + {"win32": ".dll", "darwin": ".dylib"}.get(platform, ".so.1")
 
 
 def compiler() -> list[str] | None:

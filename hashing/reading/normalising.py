@@ -1,8 +1,9 @@
-"""Who normalises the distinct texts of a stream: other processes beside a large one, else the reader itself.
+"""Who normalises the distinct texts of a stream: another thread or other processes beside a large one.
 
-The normalisers hold the interpreter's lock for much of their time, so that a second thread gains nothing. A forked
-process has the rules already; texts and what they normalise to pass through a pipe. It is forked before the first
-batch is read, when no other thread is at work in Arrow.
+Compiled kernels do most of it and let other threads run. Without them the normalisers hold the interpreter's lock for
+much of their time, so that a second thread gains nothing: processes are forked, which have the rules already; texts and
+what they normalise to pass through a pipe. They are forked before the first batch is read, when no other thread is at
+work in Arrow. Of a small stream the reader itself does it.
 """
 
 from __future__ import annotations
@@ -16,7 +17,8 @@ from typing import Any, TypeVar
 import pyarrow as pa
 
 from hashing import normalise
-from hashing.workers import Workers, workers_for
+from hashing.native.library import kernels
+from hashing.workers import Workers, threads_for, workers_for
 
 T = TypeVar("T")
 
@@ -24,7 +26,7 @@ Normaliser = Callable[[pa.StringArray], normalise.Normalised]
 Others = Callable[[pa.StringArray], list[tuple[str, ...]]]
 
 _AHEAD = 6
-"""Pieces of work that may wait for the other process: what waits is held in memory."""
+"""Pieces of work that may wait for the others: what waits is held in memory."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -63,12 +65,18 @@ def _ready(_rules: Mapping[str, Rule]) -> None:
     return None
 
 
+def _workers(rules: Mapping[str, Rule], rows: int) -> Workers | None:
+    if kernels() is not None:
+        return Workers(rules, 1, threads=True) if threads_for(rows) > 1 else None
+    return Workers(rules, 2) if workers_for(rows) > 1 else None
+
+
 class Normalising:
     """Normalises texts of columns; `close` ends it.
 
     Args:
         rules: Column -> its rule.
-        rows: Rows that are expected: many are worth a second process.
+        rows: Rows that are expected: many are worth a second thread or process.
 
     Raises:
         OutputError: In `submit` and in what it returns: the second process was ended from outside.
@@ -76,7 +84,7 @@ class Normalising:
 
     def __init__(self, rules: Mapping[str, Rule], rows: int) -> None:
         self._rules = rules
-        self._workers = Workers(rules, 2) if workers_for(rows) > 1 else None
+        self._workers = _workers(rules, rows)
         self._running: deque[Future[Ruled]] = deque()
         if self._workers is not None:
             Workers.result(self._workers.submit(_ready))
@@ -93,7 +101,7 @@ class Normalising:
         return lambda: Workers.result(future)
 
     def beside(self, work: Callable[..., T], *arguments: Any) -> Callable[[], T] | None:
-        """Have other work done by the other processes, after what they do already; None where there are none.
+        """Have other work done by the others, after what they do already; None where there are none.
 
         Args:
             work: A function of a module; the rules are its first argument.

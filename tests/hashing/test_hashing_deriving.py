@@ -16,11 +16,22 @@ from hashing.coding import Mapped
 from hashing.derive import derive
 from hashing.deriving import Deriving
 from hashing.exclusions import leave_out
+from hashing.native.library import kernels
 from hashing.package import shuffle
 from hashing.subjects import Subjects, collapse_stream
 from hashing.workers import FORK_ROWS
 
-pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="elsewhere nothing is made early")
+pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="/proc tells who is left")
+
+
+@pytest.fixture(params=["thread", "processes"], autouse=True)
+def by(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have them made by another thread, as kernels allow, or by other processes."""
+    monkeypatch.setattr("hashing.workers.cores", lambda: 2)
+    if request.param == "processes":
+        monkeypatch.setattr("hashing.reading.normalising.kernels", lambda: None)
+    elif kernels() is None:
+        pytest.skip("there are no compiled kernels here, so no thread makes them")
 
 
 def _collapsed() -> Subjects:
@@ -47,9 +58,8 @@ def _same(left: Subjects, right: Subjects) -> bool:
 
 
 @pytest.mark.parametrize("shuffled", [False, True])
-def test_values_made_early_are_those_made_late(shuffled: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_values_made_early_are_those_made_late(shuffled: bool) -> None:
     """Numbered as the subjects number them now, whatever was numbered anew since; no process is left."""
-    monkeypatch.setattr("hashing.workers.cores", lambda: 2)
     before = _children()
     subjects = _collapsed()
     assert subjects.deriving._made.keys() == subjects.fields.keys()
@@ -59,9 +69,8 @@ def test_values_made_early_are_those_made_late(shuffled: bool, monkeypatch: pyte
     assert _children() <= before
 
 
-def test_nothing_of_people_left_out_is_carried_along(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_nothing_of_people_left_out_is_carried_along() -> None:
     """When somebody is left out, what was made early serves those who stay; no process is left."""
-    monkeypatch.setattr("hashing.workers.cores", lambda: 2)
     before = _children()
     subjects, told = leave_out(_collapsed(), {"3": "objection"})
     assert told.people == 1
@@ -71,9 +80,8 @@ def test_nothing_of_people_left_out_is_carried_along(monkeypatch: pytest.MonkeyP
     assert _children() <= before
 
 
-def test_values_that_others_put_in_place_are_derived_anew(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_values_that_others_put_in_place_are_derived_anew() -> None:
     """Tables count only for the very values they were made of."""
-    monkeypatch.setattr("hashing.workers.cores", lambda: 2)
     subjects = _collapsed()
     surname = subjects.fields["surname"]
     copied = replace(surname, values=surname.values.take(pa.array(range(len(surname.values)))))
@@ -83,7 +91,6 @@ def test_values_that_others_put_in_place_are_derived_anew(monkeypatch: pytest.Mo
 
 def test_many_values_wait_their_turn(monkeypatch: pytest.MonkeyPatch) -> None:
     """What would take much memory is not made early."""
-    monkeypatch.setattr("hashing.workers.cores", lambda: 2)
     monkeypatch.setattr(deriving, "_MOST", 3)
     subjects = _collapsed()
     assert set(subjects.deriving._made) == {

@@ -17,6 +17,7 @@ from sealing_builders import TODAY, extract_of
 
 from hashing import normalise
 from hashing.extract import open_extract
+from hashing.native.library import kernels
 from hashing.reading import vocabulary as vocabularies
 from hashing.reading.cells import Cells, Hashed
 from hashing.reading.normalising import Normaliser, Normalising, Rule, ruled
@@ -121,9 +122,22 @@ def rows(count: int) -> list[dict[str, str | None]]:
     ]
 
 
-@forks
-def test_other_processes_change_nothing() -> None:
-    """The same subjects come out when the normalisers run in other processes."""
+@pytest.mark.parametrize(
+    "by",
+    [
+        pytest.param("thread", marks=pytest.mark.skipif(kernels() is None, reason="no kernels: no thread")),
+        pytest.param("processes", marks=forks),
+    ],
+)
+def test_other_threads_and_processes_change_nothing(by: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The same subjects come out when the normalisers run in another thread, or in other processes."""
+    monkeypatch.setattr("hashing.workers.cores", lambda: 2)
+    if by == "processes":
+        monkeypatch.setattr("hashing.reading.normalising.kernels", lambda: None)
+    team = Normalising({}, FORK_ROWS)
+    assert team._workers is not None
+    assert team._workers._forks == (by == "processes")
+    team.close()
     extract = extract_of(rows(2000))
     here = collapse_stream(extract.stream(), today=TODAY)
     there = collapse_stream(replace(extract.stream(), expected=FORK_ROWS), today=TODAY)
@@ -141,8 +155,10 @@ def _killed(_texts: pa.StringArray) -> normalise.Normalised:
 
 
 @forks
-def test_a_killed_process_is_told() -> None:
+def test_a_killed_process_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     """When the system ends the other process, sealing stops with a sentence, not for ever."""
+    monkeypatch.setattr("hashing.workers.cores", lambda: 2)
+    monkeypatch.setattr("hashing.reading.normalising.kernels", lambda: None)
     rule: Normaliser = _killed
     team = Normalising({"surname": Rule(normaliser=rule)}, FORK_ROWS)
     try:

@@ -18,9 +18,10 @@ from hashing import workers
 from hashing.coding import Column
 from hashing.derive import derive
 from hashing.keys import RunKeys
+from hashing.native.library import kernels
 from hashing.package import shuffle
 from hashing.seal import seal, sealing
-from hashing.workers import FORK_ROWS, Workers, workers_for
+from hashing.workers import FORK_ROWS, Workers, threads_for, workers_for
 from schemas.errors import OutputError
 from schemas.scheme import parse_pass
 
@@ -46,7 +47,7 @@ def _counting() -> Callable[[int], bytes]:
     return lambda size: bytes(next(drawn) * 37 % 251 for _ in range(size))
 
 
-def _tables(derived: dict[str, Column], count: int) -> list[pa.Table]:
+def _tables(derived: dict[str, Column], count: int | None) -> list[pa.Table]:
     made = seal(derived, PASSES, KEYS, crowded_cell=9, random_bytes=_counting(), workers=count)
     return [one.table() for one in made]
 
@@ -62,6 +63,23 @@ def test_processes_seal_what_one_thread_seals(
     assert sum(table.num_rows for table in alone) > 14
     for one, other in zip(alone, _tables(derived, count), strict=True):
         assert one.equals(other)
+
+
+@pytest.mark.skipif(kernels() is None, reason="there are no compiled kernels here, so one thread seals")
+def test_threads_seal_what_one_thread_seals(
+    derived: dict[str, Column], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where nothing can be forked, two threads share the work, to the same rows in the same order."""
+    monkeypatch.setattr("hashing.seal.BATCH_ROWS", 7)
+    alone = _tables(derived, 1)
+    monkeypatch.setattr("hashing.seal.workers_for", lambda _rows: 1)
+    monkeypatch.setattr("hashing.seal.threads_for", lambda _rows: 2)
+    begun: list[Workers] = []
+    monkeypatch.setattr("hashing.seal.Workers", lambda *a, **k: begun.append(Workers(*a, **k)) or begun[-1])
+    for one, other in zip(alone, _tables(derived, None), strict=True):
+        assert one.equals(other)
+    assert [getattr(team._pool, "_max_workers", 0) for team in begun] == [1, 2]
+    assert not any(team._forks for team in begun)
 
 
 @forks
@@ -237,3 +255,8 @@ def test_small_extracts_are_sealed_by_one_thread(monkeypatch: pytest.MonkeyPatch
     assert workers_for(10 * FORK_ROWS) == 2
     monkeypatch.setattr(sys, "platform", "win32")
     assert workers_for(10 * FORK_ROWS) == 1
+    monkeypatch.setattr(workers, "kernels", object)
+    assert threads_for(10 * FORK_ROWS) == 2
+    assert threads_for(FORK_ROWS - 1) == 1
+    monkeypatch.setattr(workers, "kernels", lambda: None)
+    assert threads_for(10 * FORK_ROWS) == 1

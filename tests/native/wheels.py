@@ -80,7 +80,7 @@ TARGETS = (
     Target(
         tag="manylinux_2_17_x86_64",
         platform="linux",
-        library="kernels.so",
+        library="kernels.so.1",
         compiler="x86_64-linux-gnu.2.17",
         kind="ELF",
         machine="x86_64",
@@ -89,7 +89,7 @@ TARGETS = (
     Target(
         tag="manylinux_2_17_aarch64",
         platform="linux",
-        library="kernels.so",
+        library="kernels.so.1",
         compiler="aarch64-linux-gnu.2.17",
         kind="ELF",
         machine="aarch64",
@@ -156,7 +156,7 @@ def wheel_faults(path: Path, target: Target | None) -> list[str]:
     if (target is None) != ("\nRoot-Is-Purelib: true\n" in said):
         faults.append("says the opposite on whether it is for one platform")
     native = {name.removeprefix(NATIVE): data for name, data in held.items() if name.startswith(NATIVE)}
-    libraries = {name for name in held if name.endswith((".so", ".dll", ".dylib"))}
+    libraries = {name for name in held if name.endswith((".so.1", ".dll", ".dylib"))}
     if libraries != ({NATIVE + target.library} if target else set()):
         return [*faults, f"holds the libraries {sorted(libraries)}"]
     if target:
