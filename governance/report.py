@@ -9,7 +9,7 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from governance.disclosure import STAYS_HERE
-from governance.summary import percent, privacy_sentence
+from governance.summary import peak_mb, percent, privacy_sentence
 
 
 @cache
@@ -44,7 +44,7 @@ def rehearsal_html(figures: Mapping[str, Any], agreement: Mapping[str, Any]) -> 
             rows=sum(entry["rows"] for entry in figures["input"].values()),
             records=sum(entry["subjects"] for entry in figures["input"].values()),
             seconds=sum(stage["seconds"] for stage in stages),
-            peak=max((stage["peak_mb"] or 0 for stage in stages), default=0),
+            peak=peak_mb(stages),
             privacy_sentence=privacy_sentence(figures["privacy"]),
             pct=percent,
             stays=STAYS_HERE,

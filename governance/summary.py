@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from governance.disclosure import STAYS_HERE, STAYS_WITH_AGENCY, safe_run, shown
@@ -77,11 +77,21 @@ def _accuracy_lines(figures: Mapping[str, Any]) -> list[str]:
     ]
 
 
+def peak_mb(stages: Iterable[Mapping[str, Any]]) -> int | None:
+    """Return the largest peak memory of any stage in MB; None where this system told none."""
+    return max((stage["peak_mb"] for stage in stages if stage["peak_mb"] is not None), default=None)
+
+
+def _memory(peak: int | None) -> str:
+    return (
+        "peak memory not measured (this system does not tell)" if peak is None else f"peak memory {peak:,} MB"
+    )
+
+
 def summary_text(figures: Mapping[str, Any]) -> str:
     """Return the summary of a rehearsal (the JSON of the command contract) for a terminal."""
     blocking, privacy = figures["blocking"], figures["privacy"]
     seconds = sum(stage["seconds"] for stage in figures["stages"])
-    peak = max((stage["peak_mb"] or 0 for stage in figures["stages"]), default=0)
     lines = [
         "What the agencies put in:",
         *_input_lines(figures),
@@ -94,7 +104,7 @@ def summary_text(figures: Mapping[str, Any]) -> str:
         f"  {privacy_sentence(privacy)}",
         f"  Links for a person to look at: {figures['clusters']['to_review']:,}",
         "",
-        f"Time: {seconds:.0f} s, peak memory {peak:,} MB.",
+        f"Time: {seconds:.0f} s, {_memory(peak_mb(figures['stages']))}.",
         STAYS_HERE,
     ]
     return "\n".join(lines)

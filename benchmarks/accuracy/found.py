@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-import resource
+import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -42,6 +42,15 @@ class Found:
     facts: dict[str, Any] = field(default_factory=dict)
 
 
+def peak_mb() -> int | None:
+    """Return the peak memory of this process so far in MB; None on Windows, where Python cannot tell."""
+    if sys.platform == "win32":
+        return None
+    import resource
+
+    return round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
+
+
 class Clock:
     """Wall and processor seconds of named stages, and the peak memory of the process."""
 
@@ -57,12 +66,12 @@ class Clock:
         self.stages[name] = {key: round(value, 3) for key, value in spent.items()}
 
     def facts(self) -> dict[str, Any]:
-        """Return the stages, their sums and the peak memory so far in MB."""
+        """Return the stages, their sums and the peak memory so far in MB (None where it is unknown)."""
         return {
             "stages": self.stages,
             "seconds": round(sum(stage["seconds"] for stage in self.stages.values()), 2),
             "cpu_seconds": round(sum(stage["cpu_seconds"] for stage in self.stages.values()), 2),
-            "peak_mb": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024),
+            "peak_mb": peak_mb(),
         }
 
 

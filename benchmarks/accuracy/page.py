@@ -63,7 +63,7 @@ def _row(system: str, found: dict[str, Any]) -> list[str]:
         d,
         f"{found['cpu_seconds']:.1f}",
         f"{found['seconds']:.1f}",
-        f"{found['peak_mb']:,}",
+        NONE if found["peak_mb"] is None else f"{found['peak_mb']:,}",
         NONE if size is None else f"{size:,.0f}",
     ]
 

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import resource
 from dataclasses import asdict
 from datetime import datetime
 from pathlib import Path
 
-from benchmarks.accuracy.found import Found
+from benchmarks.accuracy.found import Found, peak_mb
 from governance.agreement import Agreement
 from synthetic.rehearsal import as_json, rehearse
 
@@ -61,6 +60,6 @@ def link(folder: Path, out: Path, *, now: datetime) -> tuple[Found, Agreement]:
             "stages": stages,
             "seconds": round(sum(stage["seconds"] for stage in stages.values()), 2),
             "cpu_seconds": round(sum(stage["cpu_seconds"] for stage in stages.values()), 2),
-            "peak_mb": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024),
+            "peak_mb": peak_mb(),
         },
     ), rehearsal.agreement

@@ -7,14 +7,18 @@ import json
 import os
 import subprocess
 import sys
+from dataclasses import asdict
 from pathlib import Path
 from random import Random
 from typing import Any
 
 import pytest
 
+from governance.agreement_reading import read_document
 from governance.disclosure import STAYS_HERE
+from governance.report import rehearsal_html
 from governance.summary import summary_text
+from synthetic import stages
 from tests.conftest import run
 
 IDENTIFIERS = "ref,forename,surname,dob,sex,postcode,uprn,nhs_number,address"
@@ -53,6 +57,30 @@ def test_the_report_says_where_it_stays(rehearsed: tuple[dict[str, Any], Path]) 
     assert STAYS_HERE in summary_text(figures)
     assert any(STAYS_HERE in page.read_text(encoding="utf-8") for page in out.glob("*.html"))
     assert STAYS_HERE not in json.dumps(figures)
+
+
+def test_an_unknown_peak_of_memory_is_not_shown_as_a_number(rehearsed: tuple[dict[str, Any], Path]) -> None:
+    """Where a system tells no peak memory (Windows), text and page say that it was not measured, and not 0 MB."""
+    figures, out = rehearsed
+    agreement = read_document(out / "agreement.yaml")
+    known = [{**stage, "peak_mb": peak} for stage, peak in zip(figures["stages"], [None, 1234], strict=False)]
+    for shown in (summary_text, lambda held: rehearsal_html(held, agreement)):
+        assert "1,234 MB" in shown({**figures, "stages": known})
+        unknown = shown({**figures, "stages": [{**stage, "peak_mb": None} for stage in figures["stages"]]})
+        assert "not measured" in unknown
+        assert "0 MB" not in unknown
+
+
+def test_an_unknown_peak_of_memory_is_null_in_the_json(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """On a system that tells no peak memory, a stage has none."""
+    monkeypatch.setattr(stages, "_STATUS", tmp_path / "none")
+    monkeypatch.setattr("sys.platform", "win32")
+    measured = stages.Stages()
+    with measured("read"):
+        pass
+    assert json.loads(json.dumps([asdict(stage) for stage in measured.done]))[0]["peak_mb"] is None
 
 
 def test_links_well_within_the_privacy_budget(rehearsed: tuple[dict[str, Any], Path]) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ctypes
-import resource
+import mmap
 import subprocess
 import sys
 from collections.abc import Callable
@@ -13,7 +13,9 @@ import pytest
 
 from hashing.reading.memory import give_back, reuse
 
-glibc = pytest.mark.skipif(not hasattr(ctypes.CDLL(None), "mallopt"), reason="another C library")
+glibc = pytest.mark.skipif(
+    sys.platform == "win32" or not hasattr(ctypes.CDLL(None), "mallopt"), reason="another C library"
+)
 
 _PAGES = """
 import resource
@@ -36,7 +38,7 @@ print(faults() - before)
 def test_the_next_array_takes_the_memory_of_the_last() -> None:
     """Ten batches of eight arrays of 3 MB touch fewer new pages than one of them has."""
     done = subprocess.run([sys.executable, "-c", _PAGES], capture_output=True, text=True, check=True)
-    assert int(done.stdout) < (24 << 20) / resource.getpagesize()
+    assert int(done.stdout) < (24 << 20) / mmap.PAGESIZE
 
 
 @pytest.mark.parametrize("work", [reuse, give_back])
