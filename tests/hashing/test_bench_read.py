@@ -15,6 +15,7 @@ from hashing.reading import adbc
 def test_each_driver_reads_the_table() -> None:
     """Two drivers, for each what reading alone takes and what all takes, of the rows that were asked for."""
     pytest.importorskip(adbc.SQLITE)
+    pytest.importorskip("resource", reason="this system does not tell the peak memory")
     done = subprocess.run(
         [sys.executable, "-m", "benchmarks.bench_read", "--sqlite", "300"],
         capture_output=True,

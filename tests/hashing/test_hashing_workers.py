@@ -228,6 +228,7 @@ def _gone_now(pid: int) -> bool:
     return not Path(f"/proc/{pid}").exists()
 
 
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system does not fork, and sealing never asks it to")
 @pytest.mark.parametrize("error", [OSError, ImportError, NotImplementedError])
 def test_a_thread_does_the_work_where_processes_cannot_be_had(
     derived: dict[str, Column], error: type[Exception], monkeypatch: pytest.MonkeyPatch
