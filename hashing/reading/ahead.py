@@ -1,15 +1,13 @@
-"""Read the next batches, or work on the next one, in a thread while the last one is worked on."""
+"""Read the next batches in a thread while the last one is worked on."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Iterable
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Generator
 from queue import Full, Queue
 from threading import Event, Thread
 from typing import TypeVar
 
 T = TypeVar("T")
-Made = TypeVar("Made")
 
 _DEPTH = 1
 _LOOK_UP = 0.1
@@ -61,20 +59,3 @@ def ahead(items: Generator[T, None, None], depth: int = _DEPTH) -> Generator[T, 
     finally:
         unwanted.set()
         thread.join()
-
-
-def beside(work: Callable[[T], Made], items: Iterable[T]) -> Generator[Made, None, None]:
-    """Yield `work(item)` of each item; the next one is worked on in another thread.
-
-    The items are taken in the caller's own thread: the rows of SQLite can be read in no other. What `work` raises is
-    raised here. When this generator is closed, the thread ends.
-    """
-    with ThreadPoolExecutor(1, thread_name_prefix="hashing") as pool:
-        last: Future[Made] | None = None
-        for item in items:
-            coming = pool.submit(work, item)
-            if last is not None:
-                yield last.result()
-            last = coming
-        if last is not None:
-            yield last.result()

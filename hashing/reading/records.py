@@ -8,7 +8,6 @@ what the contact says: its date, its status and whom to ring.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from contextlib import closing
 from dataclasses import dataclass
 from functools import partial
 
@@ -19,7 +18,6 @@ from numpy.typing import NDArray
 
 from hashing import normalise
 from hashing.coding import Codes
-from hashing.reading.ahead import beside
 from hashing.reading.cells import Cells, Hashed, hash_cells
 from hashing.reading.hashes import Hashes
 from hashing.reading.index import HashIndex
@@ -124,14 +122,12 @@ class RecordReader:
         Raises:
             OutputError: A process that shared the work was ended from outside.
         """
-        # Kernels let other threads run: while one hashes the next batch, this one looks up the last.
-        with closing(beside(self._hashed, batches)) as hashed:
-            for number, batch in enumerate(hashed):
-                if not self._vocabularies:
-                    self._vocabularies = self._empty([*batch.people, *batch.visits], team)
-                self._take(batch)
-                if number % _TIDIED == _TIDIED - 1:
-                    give_back()
+        for number, batch in enumerate(map(self._hashed, batches)):
+            if not self._vocabularies:
+                self._vocabularies = self._empty([*batch.people, *batch.visits], team)
+            self._take(batch)
+            if number % _TIDIED == _TIDIED - 1:
+                give_back()
         self._index = HashIndex()
         give_back()
         for vocabulary in self._vocabularies.values():

@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import signal
 import sys
+import threading
+from collections.abc import Iterator
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -24,7 +26,7 @@ from hashing.reading.normalising import Normaliser, Normalising, Rule, ruled
 from hashing.reading.vocabulary import Vocabulary
 from hashing.subjects import collapse_stream
 from hashing.workers import FORK_ROWS
-from schemas.errors import OutputError
+from schemas.errors import ExtractError, OutputError
 
 forks = pytest.mark.skipif(sys.platform != "linux" or (os.cpu_count() or 1) < 2, reason="does not fork here")
 
@@ -147,6 +149,22 @@ def test_other_threads_and_processes_change_nothing(by: str, monkeypatch: pytest
     for name, coded in here.fields.items():
         assert there.fields[name].codes.tolist() == coded.codes.tolist()
         assert there.fields[name].values.to_pylist() == coded.values.to_pylist()
+
+
+@pytest.mark.skipif(kernels() is None, reason="no kernels: no thread")
+def test_no_thread_is_left_when_reading_fails(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where a source breaks off while texts are being normalised, the thread that does it ends."""
+    monkeypatch.setattr("hashing.workers.cores", lambda: 2)
+    stream = extract_of(rows(200)).stream()
+
+    def broken() -> Iterator[dict[str, pa.Array]]:
+        yield from stream.batches
+        assert [thread for thread in threading.enumerate() if thread.name.startswith("seal")]
+        raise ExtractError("is broken.", where="x")
+
+    with pytest.raises(ExtractError, match="is broken"):
+        collapse_stream(replace(stream, expected=FORK_ROWS, batches=broken()), today=TODAY)
+    assert not [thread for thread in threading.enumerate() if thread.name.startswith("seal")]
 
 
 def _killed(_texts: pa.StringArray) -> normalise.Normalised:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import replace
@@ -19,16 +18,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sealing_builders import TODAY, extract_of
 
-from hashing import normalise
 from hashing.coding import Coded
 from hashing.extract import Extract, open_extract
-from hashing.reading import vocabulary
-from hashing.reading.ahead import ahead, beside
+from hashing.reading.ahead import ahead
 from hashing.reading.cells import Cells, Hashed, hash_cells
 from hashing.reading.columns import cut_numbers
 from hashing.reading.hashes import LANES, Lane, hash_rows, hash_texts, of_null
 from hashing.reading.index import HashIndex
-from hashing.reading.records import RecordReader
 from hashing.subjects import NO_DAY, VERSIONS_KEPT, Subjects, collapse, collapse_stream
 from schemas.errors import ExtractError
 
@@ -270,21 +266,6 @@ def test_cut_numbers_outside_a_slice_do_not_count() -> None:
     assert [cut_numbers(array.slice(row, 1)) for row in range(3)] == [True, False, True]
 
 
-def test_no_thread_is_left_when_reading_fails(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Where a normaliser fails while batches are still to come, the thread that hashes them ends."""
-
-    def fail(_texts: pa.StringArray) -> normalise.Normalised:
-        raise ExtractError("is broken.", where="x")
-
-    monkeypatch.setattr(vocabulary, "_RULED_AT_ONCE", 1)
-    reader = RecordReader({"surname": fail})
-    batches = [{"ref": pa.array([str(number)]), "surname": pa.array(["Jones"])} for number in range(40)]
-    with pytest.raises(ExtractError, match="is broken") as failed:
-        reader.read(batches, reader.team())
-    assert not [thread for thread in threading.enumerate() if thread.name.startswith("hashing")]
-    assert failed.tb is not None  # held until here, as a caller that reports the error holds it
-
-
 def test_ahead_passes_errors_on() -> None:
     """What goes wrong in the reading thread is raised where the batches are used, after the batches before it."""
 
@@ -315,27 +296,3 @@ def test_ahead_stops_when_it_is_not_wanted() -> None:
     assert [next(made), next(made)] == [1, 2]
     made.close()
     assert closed == [True]
-
-
-def test_beside_takes_items_in_the_own_thread_and_works_in_another() -> None:
-    """Items, which may belong to the thread that opened them, are taken in it; the work on them is done elsewhere."""
-    taken = []
-
-    def items() -> Iterator[int]:
-        for number in range(3):
-            taken.append(threading.get_ident())
-            yield number
-
-    made = list(beside(lambda number: (number, threading.get_ident()), items()))
-    assert [number for number, _ in made] == [0, 1, 2]
-    assert {*taken} == {threading.get_ident()}
-    assert threading.get_ident() not in {thread for _, thread in made}
-    assert not list(beside(str, []))
-
-
-def test_beside_passes_errors_on() -> None:
-    """What goes wrong in the work is raised where its result is used, after the results before it."""
-    made = beside(lambda number: 1 // number, [1, 0, 1])
-    assert next(made) == 1
-    with pytest.raises(ZeroDivisionError):
-        next(made)
