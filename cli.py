@@ -83,8 +83,27 @@ def _load(place: str) -> Any:
         raise
 
 
+def _say_version(ctx: click.Context, _parameter: click.Parameter, wanted: bool) -> None:
+    if not wanted or ctx.resilient_parsing:
+        return
+    from importlib.metadata import version  # loads a good deal that no other command needs
+
+    click.echo(f"tallystick, version {version('tallystick')}")
+    told = _load("hashing.native.library:in_words")
+    if told is not None:
+        click.echo(f"compiled kernels: {told()}")
+    ctx.exit()
+
+
 @click.group(cls=Registry, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
-@click.version_option(package_name="tallystick")
+@click.option(
+    "--version",
+    is_flag=True,
+    is_eager=True,
+    expose_value=False,
+    callback=_say_version,
+    help="Show the version, and whether the compiled kernels are in use, and exit.",
+)
 @click.pass_context
 def main(ctx: click.Context) -> None:
     """Find the people known to several agencies without any identifier leaving an agency.

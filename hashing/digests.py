@@ -84,7 +84,7 @@ def _name_set_blocks(column: NameSet, keys: TokenKeys) -> tuple[Blocks, NDArray[
 def side_by_side(values: dict[str, ValueDigests]) -> dict[str, ValueDigests]:
     """Return digests of which those over the same codes share one table, a column each; uses `values` up.
 
-    For compiled kernels: all digests of a name then lie in one or two lines of memory (docs/adr/0024).
+    For compiled kernels: all digests of a name then lie in one or two lines of memory (docs/adr/0025).
     """
     fields: dict[int, list[str]] = {}
     for name, value in values.items():

@@ -2,7 +2,7 @@
 
 For compiled kernels only: NumPy fetches from tables of one derived value each, column by column. Side by side, all
 digests of a name lie in one or two lines of memory, and what the tokens of a row begin with is read once for all its
-columns (docs/adr/0024).
+columns (docs/adr/0025).
 """
 
 from __future__ import annotations

@@ -155,6 +155,7 @@ def test_installed_wheel_says_its_version(installed: _Installed, tmp_path: Path)
     done = installed.run("tallystick", "--version", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     assert installed.wheel.name.split("-")[1] in done.stdout
+    assert ("kernels: in use" in done.stdout) == (compiler() is not None), done.stdout
     where = "import cli, linkage, schemas.errors as e; print(cli.__file__, linkage.__file__, e.__file__, sep='\\n')"
     shown = installed.run("python", "-c", where, cwd=tmp_path).stdout.split("\n")[:3]
     assert all(Path(path).is_relative_to(installed.home) for path in shown)

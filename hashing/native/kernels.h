@@ -1,4 +1,4 @@
-/* What the kernels share: how a function is offered, and fixed-width numbers. Rules: docs/adr/0024.
+/* What the kernels share: how a function is offered, and fixed-width numbers. Rules: docs/adr/0025.
  *
  * A kernel reads and writes plain arrays that its Python wrapper has checked, allocates nothing, calls nothing, and
  * gives back at most a number. Rows are int64_t, codes int32_t with -1 for a missing value. Numbers are little-endian.

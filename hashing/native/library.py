@@ -33,6 +33,15 @@ def kernels() -> ctypes.CDLL | None:
     return library if compiled == sources_digest().encode() else None
 
 
+def in_words() -> str:
+    """Tell in a word or two whether the kernels are in use, and why not."""
+    if kernels() is not None:
+        return "in use"
+    if os.environ.get(SWITCH, "").lower() == "off":
+        return f"switched off by {SWITCH}"
+    return "none for this machine; NumPy does their work, several times as slowly"
+
+
 def address(array: NDArray[Any]) -> int:
     """Return where an array's first element lies.
 
