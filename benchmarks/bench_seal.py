@@ -13,7 +13,7 @@ included.
 
 The AES limit: a sealed version needs, in a pass of p parts and t tokens, p blocks for the block secret, one for the
 block id, one for the secret's part of all tokens and t for the tokens; the package's encryption one for every 16 bytes.
-The rate is that of one ECB call over 64 MiB on one core.
+The rate is that of one ECB call over 64 MiB on one core, the best of ten, half of them before and half after sealing.
 """
 
 from __future__ import annotations
@@ -230,7 +230,10 @@ def main() -> None:
     if not options.area:
         make_area(folder, people=options.people, passes=passes_of(options.passes, folder))
     rate = ecb_blocks_a_second()
-    figures = [with_limit(seal_once(folder, options.agency), rate) for _ in range(options.repeat)]
+    sealed = [seal_once(folder, options.agency) for _ in range(options.repeat)]
+    # Before and after: on a machine whose speed changes, the limit is not to look lower than it is.
+    rate = max(rate, ecb_blocks_a_second())
+    figures = [with_limit(each, rate) for each in sealed]
     best = max(figures, key=lambda each: each["subjects_a_second"])
     print(json.dumps(best) if options.json else in_words(best))
 

@@ -69,12 +69,17 @@ def _do(work: Callable[..., T], arguments: tuple[Any, ...]) -> T:
 
 
 def _forked(shared: Any, workers: int) -> Executor | None:
-    """Return processes forked from this one, or None where the system has no room for their queues (no /dev/shm)."""
+    """Return processes forked from this one, or None where the system cannot: Windows, or no /dev/shm for queues."""
     try:
         return ProcessPoolExecutor(
             workers, mp_context=get_context("fork"), initializer=_begin, initargs=(shared, os.getpid())
         )
-    except (OSError, ImportError, NotImplementedError):
+    except (
+        OSError,
+        ImportError,
+        NotImplementedError,
+        ValueError,
+    ):  # ValueError: a system that cannot fork at all
         return None
 
 

@@ -229,7 +229,7 @@ def _gone_now(pid: int) -> bool:
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="this system does not fork, and sealing never asks it to")
-@pytest.mark.parametrize("error", [OSError, ImportError, NotImplementedError])
+@pytest.mark.parametrize("error", [OSError, ImportError, NotImplementedError, ValueError])
 def test_a_thread_does_the_work_where_processes_cannot_be_had(
     derived: dict[str, Column], error: type[Exception], monkeypatch: pytest.MonkeyPatch
 ) -> None:
