@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from ctypes import CDLL, c_int64, c_void_p
+from ctypes import CDLL
 from enum import IntFlag
 from functools import cache
 
@@ -11,7 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hashing.native.columns import fitting
-from hashing.native.library import address, kernels
+from hashing.native.library import address, declared, require
+from hashing.native.library import available as available
 
 Bytes = NDArray[np.uint8]
 Ends = NDArray[np.int64]
@@ -85,30 +86,12 @@ def _slot(word: str) -> int:
 
 @cache
 def _kernels() -> CDLL:
-    library = kernels()
-    if library is None:
-        raise RuntimeError("there are no kernels; ask `available` first")
-    pointer, number = c_void_p, c_int64
-    library.tallystick_address_spelled.argtypes = [
-        *(pointer, pointer, number, pointer, number, number, pointer, pointer, pointer)
-    ]
-    library.tallystick_address_spelled.restype = None
-    library.tallystick_address_parts.argtypes = [
-        *(pointer, pointer, number, pointer, number, pointer, pointer, pointer, pointer, pointer)
-    ]
-    library.tallystick_address_parts.restype = None
-    return library
-
-
-def available() -> bool:
-    """Tell whether there are kernels."""
-    return kernels() is not None
+    return declared("address_", {"spelled": "ppnpnnppp", "parts": "ppnpnppppp"})
 
 
 def _check(data: Bytes, offsets: Ends, words: WordList) -> int:
     """Return how many texts there are, when all is as the kernels expect it."""
-    if words.dtype != _ENTRY:
-        raise ValueError("the arrays do not fit together")
+    require(words.dtype == _ENTRY)
     return fitting(data, offsets)
 
 

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from ctypes import CDLL, c_int64, c_uint64, c_void_p
+from ctypes import CDLL, c_void_p
 from functools import cache
 from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from hashing.native.library import address, kernels
+from hashing.native.library import address, declared, require
+from hashing.native.library import available as available
 
 Codes = NDArray[np.int32]
 Rows = NDArray[np.int32] | NDArray[np.int64]
@@ -25,31 +26,19 @@ _COUNTED = 254
 
 @cache
 def _kernels() -> CDLL:
-    library = kernels()
-    if library is None:
-        raise RuntimeError("there are no kernels; ask `available` first")
-    number, place = c_int64, c_void_p
-    arguments: dict[str, list[Any]] = {
-        "look_up": [place, number, place, number, place, place, number],
-        "in_order": [place, number, place, number, place, number, place, place],
-        "weigh": [place, place, number, place, number],
-        "mark": [place, number, place, place, number],
-        "holding": [place, number, c_uint64, place],
-        "hash_tuples": [place, number, number, place, place],
-        "suspects": [place, number, c_uint64, number, place, place],
-        "factorize": [place, number, place, number, place],
-        "ascending": [place, number, number, place, place],
-        "grouped": [place, number, place, number, place, number, place],
+    given = {
+        "look_up": "pnpnppn",
+        "in_order": "pnpnpnpp",
+        "weigh": "ppnpn",
+        "mark": "pnppn",
+        "holding": "pnup",
+        "hash_tuples": "pnnpp",
+        "suspects": "pnunpp",
+        "factorize": "pnpnp",
+        "ascending": "pnnpp",
+        "grouped": "pnpnpnp",
     }
-    for name, kinds in arguments.items():
-        kernel = getattr(library, f"tallystick_{name}")
-        kernel.argtypes, kernel.restype = kinds, number
-    return library
-
-
-def available() -> bool:
-    """Tell whether there are kernels."""
-    return kernels() is not None
+    return declared("", given, answering=given)
 
 
 def _plain(array: NDArray[Any], kind: type[_Kind]) -> NDArray[_Kind]:
@@ -57,11 +46,6 @@ def _plain(array: NDArray[Any], kind: type[_Kind]) -> NDArray[_Kind]:
     if array.ndim != 1 or array.dtype.kind not in "iu":
         raise ValueError("a kernel reads rows of whole numbers")
     return np.require(array, dtype=kind, requirements=["C", "A"])
-
-
-def _require(held: bool) -> None:
-    if not held:
-        raise ValueError("the arrays do not fit together")
 
 
 def _found(answer: int) -> int:
@@ -149,7 +133,7 @@ def weigh(codes: Codes, size: NDArray[np.int64], values: int) -> NDArray[np.int6
         IndexError: A code is too large.
     """
     codes, size = _plain(codes, np.int32), _plain(size, np.int64)
-    _require(len(codes) == len(size))
+    require(len(codes) == len(size))
     weight = np.zeros(values, dtype=np.int64)
     _found(_kernels().tallystick_weigh(address(codes), address(size), len(codes), address(weight), values))
     return weight
@@ -162,7 +146,7 @@ def mark(masks: NDArray[np.uint64], source: Codes, flags: NDArray[np.uint64]) ->
         IndexError: A code has no mask.
     """
     masks, source = _plain(masks, np.uint64), _plain(source, np.int32)
-    _require(len(source) == len(flags) and flags.dtype == np.uint64 and flags.flags.aligned)
+    require(len(source) == len(flags) and flags.dtype == np.uint64 and flags.flags.aligned)
     _found(
         _kernels().tallystick_mark(address(masks), len(masks), address(source), address(flags), len(source))
     )
@@ -180,7 +164,7 @@ def hash_tuples(columns: Sequence[Codes]) -> tuple[Codes, NDArray[np.uint64]]:
     """Return the rows that hold all columns, and a 64-bit hash of what each of them holds."""
     plain = [_plain(column, np.int32) for column in columns]
     count = len(plain[0])
-    _require(all(len(column) == count for column in plain))
+    require(all(len(column) == count for column in plain))
     rows, mixed = np.empty(count, dtype=np.int32), np.empty(count, dtype=np.uint64)
     places = (c_void_p * len(plain))(*map(address, plain))
     found = _kernels().tallystick_hash_tuples(places, len(plain), count, address(rows), address(mixed))

@@ -6,13 +6,14 @@ Texts are given as `data`, all their bytes, uint8, and `offsets`, n + 1 numbers:
 
 from __future__ import annotations
 
-from ctypes import CDLL, c_int64, c_void_p
+from ctypes import CDLL
 from functools import cache
 
 import numpy as np
 from numpy.typing import NDArray
 
-from hashing.native.library import address, kernels
+from hashing.native.library import address, declared, require
+from hashing.native.library import available as available
 
 Bytes = NDArray[np.uint8]
 Ends = NDArray[np.int64]
@@ -21,26 +22,17 @@ Flags = NDArray[np.bool_]
 
 @cache
 def _kernels() -> CDLL:
-    library = kernels()
-    if library is None:
-        raise RuntimeError("there are no kernels; ask `available` first")
-    pointer, number = c_void_p, c_int64
-    for name, arguments in (
-        ("count", [pointer, pointer, number, pointer, pointer]),
-        ("keep", [pointer, pointer, number, pointer, pointer, pointer]),
-        ("at", [pointer, pointer, number, number, pointer]),
-        ("translate", [pointer, number, pointer, pointer]),
-        ("same", [pointer, pointer, number, pointer]),
-        ("checked", [pointer, pointer, number, pointer]),
-    ):
-        kernel = getattr(library, f"tallystick_text_{name}")
-        kernel.argtypes, kernel.restype = arguments, None
-    return library
-
-
-def available() -> bool:
-    """Tell whether there are kernels."""
-    return kernels() is not None
+    return declared(
+        "text_",
+        {
+            "count": "ppnpp",
+            "keep": "ppnppp",
+            "at": "ppnnp",
+            "translate": "pnpp",
+            "same": "ppnp",
+            "checked": "ppnp",
+        },
+    )
 
 
 def fitting(data: Bytes, offsets: Ends) -> int:
@@ -49,9 +41,8 @@ def fitting(data: Bytes, offsets: Ends) -> int:
     Raises:
         ValueError: The offsets leave the data, or go back.
     """
-    held = data.dtype == np.uint8 and offsets.dtype == np.int64 and len(offsets) > 0
-    if not held or offsets[0] != 0 or offsets[-1] != len(data) or bool((offsets[1:] < offsets[:-1]).any()):
-        raise ValueError("the arrays do not fit together")
+    require(data.dtype == np.uint8 and offsets.dtype == np.int64 and len(offsets) > 0)
+    require(offsets[0] == 0 and offsets[-1] == len(data) and bool((offsets[1:] >= offsets[:-1]).all()))
     return len(offsets) - 1
 
 
@@ -61,8 +52,7 @@ def class_address(members: NDArray[np.generic]) -> int:
     Raises:
         ValueError: It is none.
     """
-    if members.shape != (256,) or members.dtype.itemsize != 1:
-        raise ValueError("the arrays do not fit together")
+    require(members.shape == (256,) and members.dtype.itemsize == 1)
     return address(members)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import os
+from collections.abc import Collection, Mapping
 from functools import cache
 from typing import Any
 
@@ -31,6 +32,45 @@ def kernels() -> ctypes.CDLL | None:
     except (OSError, AttributeError):
         return None
     return library if compiled == sources_digest().encode() else None
+
+
+def available() -> bool:
+    """Tell whether there are kernels."""
+    return kernels() is not None
+
+
+_KINDS = {"p": ctypes.c_void_p, "n": ctypes.c_int64, "u": ctypes.c_uint64}
+
+
+def declared(prefix: str, given: Mapping[str, str], *, answering: Collection[str] = ()) -> ctypes.CDLL:
+    """Return the library, told what some of its kernels are given and whether they give back a number.
+
+    Args:
+        prefix: What their names begin with, after `tallystick_`.
+        given: The rest of a name -> a letter for each thing given: p an address, n a number, u one without sign.
+        answering: Those that give back a number.
+
+    Raises:
+        RuntimeError: There are no kernels; ask `available` first.
+    """
+    library = kernels()
+    if library is None:
+        raise RuntimeError("there are no kernels; ask `available` first")
+    for name, letters in given.items():
+        kernel = getattr(library, f"tallystick_{prefix}{name}")
+        kernel.argtypes = [_KINDS[letter] for letter in letters]
+        kernel.restype = ctypes.c_int64 if name in answering else None
+    return library
+
+
+def require(held: bool) -> None:
+    """Refuse arrays before a kernel sees them.
+
+    Raises:
+        ValueError: `held` is false.
+    """
+    if not held:
+        raise ValueError("the arrays do not fit together")
 
 
 def in_words() -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from ctypes import CDLL, c_int64, c_void_p
+from ctypes import CDLL
 from dataclasses import dataclass
 from functools import cache, reduce
 from operator import or_
@@ -13,7 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hashing.native.columns import Bytes, Ends, Flags, class_address, fitting
-from hashing.native.library import address, kernels
+from hashing.native.library import address, declared
+from hashing.native.library import available as available
 from hashing.native.patterns import ANYTHING, Path, class_mask, paths_of
 
 AROUND = 8
@@ -79,26 +80,7 @@ def _path(path: Path, instead: str) -> tuple[object, ...]:
 
 @cache
 def _kernels() -> CDLL:
-    library = kernels()
-    if library is None:
-        raise RuntimeError("there are no kernels; ask `available` first")
-    pointer, number = c_void_p, c_int64
-    for name, arguments in (
-        (
-            "rewritten",
-            [*(pointer, pointer, number, pointer, number), *(pointer, number, pointer, pointer, pointer)],
-        ),
-        ("letters", [pointer, pointer, number, pointer, pointer]),
-        ("consonants", [pointer, pointer, number, pointer, pointer, pointer]),
-    ):
-        kernel = getattr(library, f"tallystick_names_{name}")
-        kernel.argtypes, kernel.restype = arguments, None
-    return library
-
-
-def available() -> bool:
-    """Tell whether there are kernels."""
-    return kernels() is not None
+    return declared("names_", {"rewritten": "ppnpnpnppp", "letters": "ppnpp", "consonants": "ppnppp"})
 
 
 def _names(data: Bytes, offsets: Ends) -> int:

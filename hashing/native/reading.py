@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from ctypes import CDLL, c_int64, c_uint64, c_void_p
+from ctypes import CDLL
 from functools import cache
 
 import numpy as np
 from numpy.typing import NDArray
 
-from hashing.native.library import address, kernels
+from hashing.native.library import address, declared, require
+from hashing.native.library import available as available
 
 _NOTHING = np.zeros(1, dtype=np.uint8)
 """Stands for a buffer without bytes, which may lie nowhere."""
@@ -16,30 +17,14 @@ _NOTHING = np.zeros(1, dtype=np.uint8)
 
 @cache
 def _kernels() -> CDLL:
-    library = kernels()
-    if library is None:
-        raise RuntimeError("there are no kernels; ask `available` first")
-    a, n, u = c_void_p, c_int64, c_uint64
-    for name, kinds, result in (
-        ("hash_texts", [a, n, a, a, n, n, a, a, a], n),
-        ("mix", [a, a, a, n, u, u, n], None),
-        ("places", [a, a, n, a, n], None),
-        ("index_add", [a, u, a, a, n, a, a, n, a, a], n),
-        ("index_place", [a, u, a, n], None),
-    ):
-        kernel = getattr(library, f"tallystick_{name}")
-        kernel.argtypes, kernel.restype = kinds, result
-    return library
-
-
-def available() -> bool:
-    """Tell whether there are kernels."""
-    return kernels() is not None
-
-
-def _require(held: bool) -> None:
-    if not held:
-        raise ValueError("the arrays do not fit together")
+    given = {
+        "hash_texts": "pnppnnppp",
+        "mix": "pppnuun",
+        "places": "ppnpn",
+        "index_add": "puppnppnpp",
+        "index_place": "pupn",
+    }
+    return declared("", given, answering=["hash_texts", "index_add"])
 
 
 def hash_texts(
@@ -66,9 +51,9 @@ def hash_texts(
         ValueError: Offsets point outside of the data.
     """
     count = len(offsets) - 1
-    _require(len(low) == len(high) == count >= 0 and lanes.shape == (2, 3) and offsets.dtype == np.int32)
-    _require(low.dtype == high.dtype == lanes.dtype == np.uint64 and data.dtype == np.uint8)
-    _require(valid is None or (valid.dtype == np.uint8 and bit >= 0 and bit + count <= 8 * len(valid)))
+    require(len(low) == len(high) == count >= 0 and lanes.shape == (2, 3) and offsets.dtype == np.int32)
+    require(low.dtype == high.dtype == lanes.dtype == np.uint64 and data.dtype == np.uint8)
+    require(valid is None or (valid.dtype == np.uint8 and bit >= 0 and bit + count <= 8 * len(valid)))
     size = len(data)
     done = _kernels().tallystick_hash_texts(
         address(data if size else _NOTHING),
@@ -81,7 +66,7 @@ def hash_texts(
         address(low),
         address(high),
     )
-    _require(done == count)
+    require(done == count)
 
 
 def mix(
@@ -103,12 +88,12 @@ def mix(
     Raises:
         ValueError: A place lies outside of the words.
     """
-    _require(state.dtype == words.dtype == np.uint64)
+    require(state.dtype == words.dtype == np.uint64)
     if places is None:
-        _require(len(words) == len(state))
+        require(len(words) == len(state))
     else:
-        _require(places.dtype == np.int32 and len(places) == len(state) and len(words) > 0)
-        _require(int(places.max(initial=-1)) < len(words))
+        require(places.dtype == np.int32 and len(places) == len(state) and len(words) > 0)
+        require(int(places.max(initial=-1)) < len(words))
     at = None if places is None else address(places)
     missing = len(words) - 1
     _kernels().tallystick_mix(
@@ -118,8 +103,8 @@ def mix(
 
 def places(indices: NDArray[np.int32], valid: NDArray[np.uint8], bit: int) -> NDArray[np.int32]:
     """Return n indices, -1 where their bit in `valid`, the first of which is bit `bit`, is not set."""
-    _require(indices.dtype == np.int32 and valid.dtype == np.uint8)
-    _require(bit >= 0 and bit + len(indices) <= 8 * len(valid))
+    require(indices.dtype == np.int32 and valid.dtype == np.uint8)
+    require(bit >= 0 and bit + len(indices) <= 8 * len(valid))
     found = np.empty(len(indices), dtype=np.int32)
     _kernels().tallystick_places(address(indices), address(valid), bit, address(found), len(indices))
     return found
@@ -145,9 +130,9 @@ def index_add(
     """
     count = len(begin)
     room = held + count
-    _require(len(slots).bit_count() == 1 and room < len(slots) and room <= min(len(begins), len(sames)))
-    _require(slots.dtype == np.int32 and begins.dtype == np.uint32 and len(same) == count and held >= 0)
-    _require(sames.dtype == begin.dtype == same.dtype == np.uint64)
+    require(len(slots).bit_count() == 1 and room < len(slots) and room <= min(len(begins), len(sames)))
+    require(slots.dtype == np.int32 and begins.dtype == np.uint32 and len(same) == count and held >= 0)
+    require(sames.dtype == begin.dtype == same.dtype == np.uint64)
     numbers = np.empty(count, dtype=np.int32)
     fresh = np.empty(count, dtype=np.int64)
     total = _kernels().tallystick_index_add(
@@ -167,6 +152,6 @@ def index_add(
 
 def index_place(slots: NDArray[np.int32], begins: NDArray[np.uint32], held: int) -> None:
     """Give the first `held` keys slots of a table that is empty; otherwise as `index_add`."""
-    _require(len(slots).bit_count() == 1 and 0 <= held < len(slots) and held <= len(begins))
-    _require(slots.dtype == np.int32 and begins.dtype == np.uint32)
+    require(len(slots).bit_count() == 1 and 0 <= held < len(slots) and held <= len(begins))
+    require(slots.dtype == np.int32 and begins.dtype == np.uint32)
     _kernels().tallystick_index_place(address(slots), len(slots) - 1, address(begins), held)

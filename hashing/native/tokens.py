@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from ctypes import CDLL, POINTER, Structure, c_int64, c_uint64, c_void_p
+from ctypes import CDLL, Structure, c_int64, c_void_p
 from dataclasses import dataclass
 from functools import cache
 
 import numpy as np
 from numpy.typing import NDArray
 
-from hashing.native.library import address, kernels
+from hashing.native.library import address, declared, require
+from hashing.native.library import available as available
 
 Blocks = NDArray[np.uint64]
 
@@ -28,35 +29,21 @@ class _Field(Structure):
 
 @cache
 def _kernels() -> CDLL:
-    library = kernels()
-    if library is None:
-        raise RuntimeError("there are no kernels; ask `available` first")
-    kinds = {
-        "fetch": [c_void_p, c_int64, c_int64, c_void_p, c_void_p, c_void_p, c_int64],
-        "fetch_columns": [POINTER(_Field), c_int64, c_void_p, c_void_p, c_int64, c_int64, c_int64],
-        "keep_columns": [c_void_p, POINTER(c_void_p), c_void_p, c_int64, c_int64, c_int64],
-        "present": [c_void_p, POINTER(c_void_p), c_int64],
-        "outside": [c_void_p, c_uint64, c_void_p, c_void_p, c_int64],
-    }
-    for name, arguments in kinds.items():
-        function = getattr(library, f"tallystick_{name}")
-        function.argtypes, function.restype = arguments, None
-    return library
-
-
-def available() -> bool:
-    """Tell whether there are kernels."""
-    return kernels() is not None
-
-
-def _require(held: bool) -> None:
-    if not held:
-        raise ValueError("the arrays do not fit together")
+    return declared(
+        "",
+        {
+            "fetch": "pnnpppn",
+            "fetch_columns": "pnppnnn",
+            "keep_columns": "pppnnn",
+            "present": "ppn",
+            "outside": "puppn",
+        },
+    )
 
 
 def _require_places(places: NDArray[np.int32], table: NDArray[np.complex128]) -> None:
     """Refuse places outside a table: a kernel does not look where it reads."""
-    _require(places.dtype == np.int32 and table.dtype == np.complex128)
+    require(places.dtype == np.int32 and table.dtype == np.complex128)
     if int(places.min(initial=-1)) < -1 or int(places.max(initial=-1)) >= len(table) - 1:
         raise IndexError("a code lies outside its table")
 
@@ -75,9 +62,9 @@ def fetch(table: NDArray[np.complex128], places: NDArray[np.int32], add: Blocks,
         ValueError: The arrays do not fit together.
     """
     _require_places(places, table)
-    _require(add.shape == out.shape == (len(places), 2) and add.dtype == out.dtype == np.uint64)
+    require(add.shape == out.shape == (len(places), 2) and add.dtype == out.dtype == np.uint64)
     width, rest = divmod(table.strides[0], table.itemsize)
-    _require(rest == 0 and width > 0 and address(add) != address(out))
+    require(rest == 0 and width > 0 and address(add) != address(out))
     begin = int(table.__array_interface__["data"][0])
     _kernels().tallystick_fetch(
         begin, width, len(table), address(places), address(add), address(out), len(out)
@@ -117,14 +104,14 @@ class ColumnKernels:
     ) -> None:
         self._kernels, self._rows = _kernels(), len(states)
         chosen = [np.array(field.chosen, dtype=np.int32) for field in fields]
-        _require(sum(map(len, chosen)) == len(outs))
-        _require(states.shape == (self._rows, 2) and states.dtype == np.uint64)
+        require(sum(map(len, chosen)) == len(outs))
+        require(states.shape == (self._rows, 2) and states.dtype == np.uint64)
         for field, which in zip(fields, chosen, strict=True):
             _require_places(field.places, field.table[:, 0])
-            _require(len(field.places) == self._rows and field.table.ndim == 2)
-            _require(bool(((which >= 0) & (which < field.table.shape[1])).all()))
+            require(len(field.places) == self._rows and field.table.ndim == 2)
+            require(bool(((which >= 0) & (which < field.table.shape[1])).all()))
         sizes = np.array([out.dtype.itemsize for out in outs], dtype=np.int32)
-        _require(all(len(out) == self._rows and out.dtype.itemsize in {2, 4} for out in outs))
+        require(all(len(out) == self._rows and out.dtype.itemsize in {2, 4} for out in outs))
         self._held = (fields, chosen, states, outs, sizes)  # as long as a kernel may read them
         self._fields = (_Field * len(fields))(
             *(
@@ -145,7 +132,7 @@ class ColumnKernels:
     def fetch(self, start: int, blocks: Blocks) -> None:
         """Write the blocks of the rows from `start` on into `blocks`, shape (columns, rows, 2)."""
         rows = blocks.shape[1]
-        _require(0 <= start <= start + rows <= self._rows and len(blocks) == len(self._outs))
+        require(0 <= start <= start + rows <= self._rows and len(blocks) == len(self._outs))
         self._kernels.tallystick_fetch_columns(
             self._fields, len(self._fields), self._states, address(blocks), start, rows, self._rows
         )
@@ -153,7 +140,7 @@ class ColumnKernels:
     def keep(self, start: int, made: Blocks) -> None:
         """Write the tokens of the rows from `start` on, from what their blocks encrypt to, (columns, rows, 2)."""
         rows = made.shape[1]
-        _require(0 <= start <= start + rows <= self._rows and len(made) == len(self._outs))
+        require(0 <= start <= start + rows <= self._rows and len(made) == len(self._outs))
         self._kernels.tallystick_keep_columns(
             address(made), self._outs, self._sizes, len(self._outs), start, rows
         )
@@ -163,7 +150,7 @@ def present(held: NDArray[np.uint64], outs: Mapping[np.uint64, NDArray[np.uint8]
     """Write for each bit of `outs` a bit a row that says whether it is set there, lowest first."""
     wanted = (c_void_p * 64)()
     for bit, out in outs.items():
-        _require(len(out) * 8 >= len(held))
+        require(len(out) * 8 >= len(held))
         wanted[int(bit).bit_length() - 1] = address(out)
     _kernels().tallystick_present(address(held), wanted, len(held))
 
@@ -172,5 +159,5 @@ def outside(
     member: NDArray[np.uint64], bit: np.uint64, noise: NDArray[np.uint16], out: NDArray[np.uint16]
 ) -> None:
     """Replace the tokens of the rows whose `member` lacks `bit` by those of `noise`."""
-    _require(len(member) == len(noise) == len(out))
+    require(len(member) == len(noise) == len(out))
     _kernels().tallystick_outside(address(member), int(bit), address(noise), address(out), len(out))

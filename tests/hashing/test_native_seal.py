@@ -12,6 +12,7 @@ import shutil
 import subprocess
 import sys
 from collections import Counter
+from ctypes import c_int64, c_uint64, c_void_p
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -25,6 +26,9 @@ from synthetic.nhs import check_digits
 
 ROOT = Path(__file__).parents[2]
 _EXPORTED = re.compile(r"^KERNEL\b[^;{(]*?\b(tallystick_\w+)\s*\(", re.MULTILINE)
+
+_WRITTEN_OUT = re.compile(r"^KERNEL\s+([\w ]+?)\s*(tallystick_\w+)\s*\(([^)]*)\)", re.MULTILINE)
+"""What a kernel gives back, its name, and what it is given."""
 
 _STEMS = np.arange(634_100_000, 634_100_060)
 _WRITTEN = {
@@ -146,19 +150,32 @@ def test_each_kernel_has_one_name_and_a_wrapper_that_says_what_it_takes() -> Non
     assert called == offered.keys()
 
 
-def test_each_kernel_is_declared() -> None:
-    """Without its kinds, ctypes would cut an address to 32 bits."""
+def _kind(written: str) -> object:
+    """Return what ctypes has to be told of a parameter or an answer in C."""
+    if "*" in written:
+        return c_void_p
+    return {"int64_t": c_int64, "uint64_t": c_uint64, "void": None}[written.split(maxsplit=1)[0]]
+
+
+def test_each_kernel_is_declared_as_it_is_written() -> None:
+    """Told of other kinds, or of none, ctypes would cut an address to 32 bits, or hand over too little."""
     loaded = library.kernels()
     if loaded is None:
         pytest.skip("there are no compiled kernels here")
     for path in FOLDER.glob("*.py"):
         if "def _kernels(" in path.read_text(encoding="utf-8"):
             importlib.import_module(f"hashing.native.{path.stem}")._kernels()
-    offered = {
-        name for path in FOLDER.glob("*.c") for name in _EXPORTED.findall(path.read_text(encoding="utf-8"))
-    }
-    undeclared = {name for name in offered if getattr(loaded, name).argtypes is None}
-    assert undeclared == {"tallystick_sources"}  # it takes nothing
+    seen = 0
+    for path in FOLDER.glob("*.c"):
+        for answer, name, given in _WRITTEN_OUT.findall(path.read_text(encoding="utf-8")):
+            if name == "tallystick_sources":
+                continue
+            seen += 1
+            kernel = getattr(loaded, name)
+            assert kernel.argtypes is not None, name
+            assert [*kernel.argtypes] == [_kind(each) for each in given.split(",")], name
+            assert kernel.restype == _kind(answer), name
+    assert seen > 20
 
 
 _LOADED = """
