@@ -285,6 +285,19 @@ def test_a_compiler_that_makes_nothing_leaves_the_old_library(sources: Path, mad
     assert {path.name for path in sources.iterdir()} == {"one.c", "two.c", library_name()}
 
 
+def test_compilers_have_nothing_to_say(tmp_path: Path) -> None:
+    """The kernels compile without a warning, by every C compiler that is here."""
+    for path in FOLDER.glob("*.[ch]"):
+        shutil.copy(path, tmp_path)
+    found = [name for name in ("gcc", "clang") if shutil.which(name)]
+    if not found:
+        pytest.skip("there is no C compiler here")
+    for name in found:
+        compile_kernels(
+            [name, "-Wall", "-Wextra", "-Wconversion", "-Wno-sign-conversion", "-Werror"], folder=tmp_path
+        )
+
+
 def test_the_digest_tells_sources_apart(sources: Path) -> None:
     """Another text, another name, or a text that moves from one source to the next gives another digest."""
     seen = {sources_digest(sources)}
