@@ -23,7 +23,6 @@ from governance.rules.package_subject import PackageSubject, Stated, metadata_hi
 from governance.rules.registry import Family, findings_of
 from hashing.normalise.fingerprint import normaliser_fingerprint
 from hashing.order import Order
-from hashing.package import in_window
 from hashing.preparing import (
     Prepared,
     apart_counts,
@@ -39,6 +38,7 @@ from hashing.preparing import (
 from hashing.profile import Profile, profile_subjects
 from hashing.rejects import write_rejects
 from hashing.secret import load_ceremony
+from hashing.sending import in_window
 from schemas.canonical import JSON
 from schemas.errors import AgreementInvalid, TallystickError
 from schemas.identity import PublicIdentity

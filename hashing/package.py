@@ -4,15 +4,12 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, dataclass, field, replace
-from datetime import date, datetime, timedelta
+from dataclasses import asdict, dataclass, field
+from datetime import date, datetime
 from pathlib import Path
 from typing import BinaryIO
 
-import numpy as np
 import pyarrow as pa
-from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from governance.agreement import Agreement
 from governance.check_moments import Release
@@ -21,27 +18,18 @@ from governance.gate import remarks
 from governance.rules.package_subject import Stated
 from hashing import normalise
 from hashing.apart import NOBODY, Apart, apart_batch
-from hashing.coding import Coded, Codes, Rows, at, by_appearance, looked_up
 from hashing.derive import derive, with_rarity
 from hashing.homes import sealed_homes
 from hashing.keys import RunKeys
-from hashing.native import codes as native
 from hashing.reading.memory import give_back
 from hashing.seal import RandomBytes, SealedPass, sealing
-from hashing.subjects import NO_DAY, Contacts, Quality, Subjects
-from hashing.workers import FORK_ROWS, cores
+from hashing.sending import contacts_batch, in_window, lead_context, sealed_leads, without_contact
+from hashing.subjects import Contacts, Quality, Subjects
 from schemas.container import write_package
-from schemas.dates import months_before
 from schemas.identity import PrivateIdentity, PublicIdentity
-from schemas.labels import encode
 from schemas.payload import APART, CONTACTS, CROSSWALK, HOMES, LEADS, VERSIONS, pass_part, pass_schema
 from schemas.scheme import SCHEME
 from schemas.tables import ARROW_STREAM, arrow_stream
-
-_LEAD_PADDING = 64
-"""Lead contacts are padded to a multiple of this many bytes, so that their length does not tell them apart."""
-
-EPOCH = date(1970, 1, 1)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -77,137 +65,6 @@ class SealReport:
     remarks: tuple[str, ...] = ()
 
 
-def _permutation(size: int, random_bytes: RandomBytes) -> Codes:
-    """Return a random permutation: the order in which random 64-bit numbers sort."""
-    numbers = np.frombuffer(random_bytes(8 * size), dtype=np.uint64)
-    order = native.ascending(numbers) if native.available() else None
-    return np.argsort(numbers, kind="stable").astype(np.int32) if order is None else order
-
-
-def _ordered(fields: Mapping[str, Coded], order: Rows) -> dict[str, tuple[Coded, Codes]]:
-    """Return each field by appearance in the rows of `order`: of many rows two fields at a time."""
-    # Kernels and Arrow let go of the interpreter's lock, so that a second thread gains; few rows are not worth one.
-    if len(order) < FORK_ROWS:
-        return {name: by_appearance(coded, order) for name, coded in fields.items()}
-    with ThreadPoolExecutor(min(cores(), 2), thread_name_prefix="order") as pool:
-        made = pool.map(lambda coded: by_appearance(coded, order), fields.values())
-        return dict(zip(fields, made, strict=True))
-
-
-def shuffle(subjects: Subjects, random_bytes: RandomBytes = os.urandom) -> Subjects:
-    """Number subjects and leads and order versions at random, so that none tells the order of the extract."""
-    rank = np.empty(subjects.count, dtype=np.int32)
-    rank[_permutation(subjects.count, random_bytes)] = np.arange(subjects.count, dtype=np.int32)
-    order = _permutation(len(subjects.version_subject), random_bytes)
-    fields = _ordered(subjects.fields, order)
-    contacts = subjects.contacts
-    lead = contacts.lead
-    place = _permutation(len(lead.values), random_bytes)
-    moved = np.empty(len(place) + 1, dtype=np.int32)
-    moved[place] = np.arange(len(place), dtype=np.int32)
-    moved[-1] = -1  # a contact without a lead (code -1) keeps having none
-    return replace(
-        subjects,
-        ref_subject=at(rank, subjects.ref_subject),
-        version_subject=looked_up(rank, subjects.version_subject, order),
-        fields={name: column for name, (column, _) in fields.items()},
-        contacts=replace(
-            contacts,
-            subject=at(rank, contacts.subject),
-            lead=Coded(codes=looked_up(moved, lead.codes), values=lead.values.take(pa.array(place))),
-        ),
-        deriving=subjects.deriving.renumbered(fields),
-    )
-
-
-_MOST_DAYS = 1 << 16
-"""Days between contacts above which they are compared rather than counted: some have no date."""
-
-
-def _by_subject_and_day(contacts: Contacts) -> Rows:
-    """Return the contacts in the order of their subjects and days, so that nothing tells that of the extract."""
-    if native.available() and len(contacts.day):
-        first = int(contacts.day.min())
-        days = int(contacts.day.max()) - first + 1
-        if days <= _MOST_DAYS:
-            by_day = native.grouped(contacts.day - np.int32(first), days)
-            return native.grouped(contacts.subject, int(contacts.subject.max()) + 1, by_day)
-    return np.lexsort((contacts.day, contacts.subject))
-
-
-def _contacts_batch(contacts: Contacts) -> pa.RecordBatch:
-    order = _by_subject_and_day(contacts)
-    day, is_open, lead = at(contacts.day, order), contacts.is_open[order], at(contacts.lead.codes, order)
-    return pa.RecordBatch.from_arrays(
-        [
-            pa.array(at(contacts.subject, order)),
-            pa.array(day, mask=day == NO_DAY).cast(pa.date32()),
-            pa.array(is_open == 1, mask=is_open < 0),
-            pa.array(lead, mask=lead < 0),
-        ],
-        schema=CONTACTS,
-    )
-
-
-def in_window(contacts: Contacts, agreement: Agreement, as_of: date | None) -> tuple[Contacts, date | None]:
-    """Return only what the agreement lets leave: contacts of the agreed months, and the fields it lists.
-
-    Args:
-        contacts: All contacts of the extract.
-        agreement: Its months of contacts, and fields.
-        as_of: Last day of the window; the day of the latest contact when None.
-
-    Returns:
-        The contacts that leave, and the day after which they were made (None when none is dated).
-    """
-    listed = {entry["name"] for entry in agreement.document["fields"]}
-    dated = contacts.day[contacts.day != NO_DAY]
-    if "record_date" not in listed or (as_of is None and len(dated) == 0):
-        chosen = np.zeros(0, dtype=np.int64)
-        after = None
-    else:
-        last = as_of or EPOCH + timedelta(days=int(dated.max()))
-        after = months_before(last, agreement.contact_months)
-        first, end = (after - EPOCH).days, (last - EPOCH).days
-        chosen = np.flatnonzero((contacts.day > first) & (contacts.day <= end))
-    leads = (
-        contacts.lead.codes[chosen] if "lead_contact" in listed else np.full(len(chosen), -1, dtype=np.int32)
-    )
-    needed = np.zeros(len(contacts.lead.values) + 1, dtype=bool)
-    needed[leads] = True
-    needed[-1] = False  # of a contact without a lead, -1
-    used = np.flatnonzero(needed)
-    number = np.where(needed, np.cumsum(needed) - 1, -1).astype(np.int32)
-    return Contacts(
-        subject=contacts.subject[chosen],
-        day=contacts.day[chosen],
-        is_open=contacts.is_open[chosen]
-        if "case_status" in listed
-        else np.full(len(chosen), -1, dtype=np.int8),
-        # Only the names of leads that are needed leave, in an order that tells nothing of the others.
-        lead=Coded(
-            codes=looked_up(number, leads), values=contacts.lead.values.take(pa.array(used, type=pa.int32()))
-        ),
-    ), after
-
-
-def lead_context(agreement_digest: str, run_id: str, agency: str) -> bytes:
-    """Return the associated data that binds a sealed lead contact to its agreement, run and agency."""
-    return encode("tallystick/v1/lead", agreement_digest.encode(), run_id.encode(), agency.encode())
-
-
-def _sealed_leads(leads: Coded, keys: RunKeys, context: bytes, random_bytes: RandomBytes) -> pa.RecordBatch:
-    cipher = AESGCM(keys.display_key())
-    sealed = []
-    for text in leads.values.to_pylist():
-        body = text.encode()
-        size = -(-(len(body) + 4) // _LEAD_PADDING) * _LEAD_PADDING
-        plain = (len(body).to_bytes(4, "big") + body).ljust(size, b"\0")
-        nonce = random_bytes(12)
-        sealed.append(nonce + cipher.encrypt(nonce, plain, context))
-    return pa.RecordBatch.from_arrays([pa.array(sealed, type=pa.binary())], schema=LEADS)
-
-
 Part = tuple[str, str, Callable[[BinaryIO], None]]
 """Name, type and writer of a part of a package."""
 
@@ -236,11 +93,9 @@ class _Parts:
         if self.agreement.households:
             yield self._homes()
         yield self._table("apart", APART, apart_batch(self.apart))
-        yield self._table("contacts", CONTACTS, _contacts_batch(self.sent))
+        yield self._table("contacts", CONTACTS, contacts_batch(self.sent))
         context = lead_context(self.agreement.digest, self.run_id, self.subjects.agency)
-        yield self._table(
-            "leads", LEADS, _sealed_leads(self.sent.lead, self.keys, context, self.random_bytes)
-        )
+        yield self._table("leads", LEADS, sealed_leads(self.sent.lead, self.keys, context, self.random_bytes))
 
     def _table(self, name: str, schema: pa.Schema, batch: pa.RecordBatch) -> Part:
         return name, ARROW_STREAM, arrow_stream(schema, self.release.batches(name, [batch]))
@@ -330,7 +185,7 @@ def seal_subjects(
     ) as begun:
         facts = {
             **_facts(subjects, agreement, keys, after),
-            "people_without_contact": _without_contact(subjects.count, sent.subject),
+            "people_without_contact": without_contact(subjects.count, sent.subject),
             "seal_id": seal_id,
             **({} if secret_facts is None else {"linkage_secret": dict(secret_facts)}),
             **({} if exclusions is None else {"exclusions": dict(exclusions)}),
@@ -372,13 +227,6 @@ def seal_subjects(
         contacts_after=None if after is None else after.isoformat(),
         remarks=tuple(remarks(release.findings)),
     )
-
-
-def _without_contact(count: int, subject: Codes) -> int:
-    """Return how many of `count` subjects have no contact; `subject` is that of each contact."""
-    alone = np.ones(count, dtype=bool)
-    alone[subject] = False
-    return int(np.count_nonzero(alone))
 
 
 def _counts(subjects: Subjects, sent: Contacts, apart: Apart) -> dict[str, int]:

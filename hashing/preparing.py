@@ -19,8 +19,9 @@ from hashing.exclusions import LeftOut, attested, leave_out, only_in_contact, re
 from hashing.extract import Stream, open_extract
 from hashing.mapping import AgencyMapping, load_mapping
 from hashing.order import Order
-from hashing.package import in_window, shuffle
 from hashing.secret import Ceremony
+from hashing.sending import in_window
+from hashing.shuffling import shuffle
 from hashing.subjects import Subjects, collapse_stream
 from schemas.errors import (
     AgreementInvalid,

@@ -9,7 +9,7 @@ import pyarrow as pa
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
-from hashing.package import lead_context
+from hashing.sending import lead_context
 from schemas.errors import Corrupted
 from schemas.results import BUSIEST, SAME_HOME, THIS_PERSON, WHO
 

@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 
 from governance.agreement import Agreement
-from hashing.package import shuffle
 from hashing.planner import Plan, plan_passes
+from hashing.shuffling import shuffle
 from hashing.subjects import Subjects, collapse
 from schemas.payload import pass_schema
 from schemas.scheme import absent_under, parse_pass

@@ -14,7 +14,8 @@ from hashing.contacts import NO_DAY
 from hashing.exclusions import only_in_contact
 from hashing.extract import Extract, read_extract
 from hashing.mapping import AgencyMapping, load_mapping
-from hashing.package import EPOCH, in_window, shuffle
+from hashing.sending import EPOCH, in_window
+from hashing.shuffling import shuffle
 from hashing.subjects import Subjects, collapse
 from schemas.errors import ExtractError, MappingError
 from synthetic.evaluation import read_truth

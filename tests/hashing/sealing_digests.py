@@ -23,8 +23,8 @@ from hashing.homes import sealed_homes
 from hashing.keys import RunKeys
 from hashing.mapping import AgencyMapping
 from hashing.native.library import kernels
-from hashing.package import shuffle
 from hashing.seal import seal
+from hashing.shuffling import shuffle
 from hashing.subjects import Subjects, collapse
 from schemas.scheme import parse_pass
 

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hashing import package
+from hashing import shuffling
 from hashing.coding import Coded, by_appearance, factorize, in_order
 
 
@@ -67,9 +67,9 @@ def test_fields_are_ordered_two_at_a_time(monkeypatch: pytest.MonkeyPatch, cores
         for size in (1, 9, 200, 40, 3)
     }
     order = random.permutation(500)
-    monkeypatch.setattr(package, "FORK_ROWS", 500)
-    monkeypatch.setattr(package, "cores", lambda: cores)
-    made = package._ordered(fields, order)
+    monkeypatch.setattr(shuffling, "FORK_ROWS", 500)
+    monkeypatch.setattr(shuffling, "cores", lambda: cores)
+    made = shuffling._ordered(fields, order)
     assert list(made) == list(fields)
     for name, (column, places) in made.items():
         alone, old = by_appearance(fields[name].take(order))

@@ -17,7 +17,7 @@ from hashing.derive import derive
 from hashing.deriving import Deriving
 from hashing.exclusions import leave_out
 from hashing.native.library import kernels
-from hashing.package import shuffle
+from hashing.shuffling import shuffle
 from hashing.subjects import Subjects, collapse_stream
 from hashing.workers import FORK_ROWS
 

@@ -15,15 +15,10 @@ from governance.agreement import Agreement, parse_agreement
 from governance.draft import draft_agreement
 from hashing.keys import RunKeys
 from hashing.opening import open_return
-from hashing.package import (
-    CROSSWALK,
-    in_window,
-    lead_context,
-    seal_subjects,
-    shuffle,
-    write_crosswalk,
-)
+from hashing.package import CROSSWALK, seal_subjects, write_crosswalk
 from hashing.results import RESULT_COLUMNS
+from hashing.sending import in_window, lead_context
+from hashing.shuffling import shuffle
 from schemas.container import open_package, write_package
 from schemas.dates import months_before
 from schemas.errors import Corrupted, WrongRun

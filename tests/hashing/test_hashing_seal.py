@@ -19,8 +19,8 @@ from hashing.coding import Column
 from hashing.derive import derive, rarity, with_rarity
 from hashing.digests import SLICE_ROWS
 from hashing.keys import RunKeys
-from hashing.package import shuffle
 from hashing.seal import roomy, seal
+from hashing.shuffling import shuffle
 from hashing.tokens import keystream
 from schemas.payload import pass_schema
 from schemas.scheme import DERIVED, HALVES, TOKENS, Pass, column, parse_pass

@@ -19,8 +19,8 @@ from hashing.coding import Column
 from hashing.derive import derive
 from hashing.keys import RunKeys
 from hashing.native.library import kernels
-from hashing.package import shuffle
 from hashing.seal import seal, sealing
+from hashing.shuffling import shuffle
 from hashing.workers import FORK_ROWS, Workers, threads_for, workers_for
 from schemas.errors import OutputError
 from schemas.scheme import parse_pass

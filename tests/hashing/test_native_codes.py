@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from hashing import coding, digests, grouping, package, people, seal
+from hashing import coding, digests, grouping, people, seal, sending, shuffling
 from hashing.coding import Coded, Mapped
 from hashing.contacts import NO_DAY, Contacts
 from hashing.native import codes as native
@@ -176,7 +176,7 @@ def test_many_keys_get_the_same_codes() -> None:
 @settings(max_examples=200)
 def test_a_permutation_is_the_order_of_its_numbers(words: NDArray[np.uint64]) -> None:
     """Random numbers or not, equal ones as they stand."""
-    made = package._permutation(len(words), lambda size: words.tobytes()[:size])
+    made = shuffling._permutation(len(words), lambda size: words.tobytes()[:size])
     _same(made, np.argsort(words, kind="stable").astype(np.int32))
 
 
@@ -189,7 +189,7 @@ def test_a_permutation_of_many(size: int) -> None:
         random.integers(0, 9, size).astype(np.uint64),
         np.full(size, 2**63, dtype=np.uint64),
     ):
-        made = package._permutation(size, lambda _bytes: words.tobytes())  # noqa: B023
+        made = shuffling._permutation(size, lambda _bytes: words.tobytes())  # noqa: B023
         _same(made, np.argsort(words, kind="stable").astype(np.int32))
     assert native.ascending(np.frombuffer(random.bytes(8 * size), dtype=np.uint64)) is not None
 
@@ -215,9 +215,9 @@ def test_contacts_go_by_subject_and_day(subject: Codes, undated: bool, random: A
         is_open=np.zeros(len(day), dtype=np.int8),
         lead=Coded(codes=np.arange(len(day), dtype=np.int32), values=pa.array([], pa.string())),
     )
-    order = package._by_subject_and_day(contacts)
+    order = sending._by_subject_and_day(contacts)
     assert order.tolist() == np.lexsort((day, subject)).tolist()
-    assert package._contacts_batch(contacts).equals(_by_numpy(lambda: package._contacts_batch(contacts)))
+    assert sending.contacts_batch(contacts).equals(_by_numpy(lambda: sending.contacts_batch(contacts)))
 
 
 @pytest.mark.parametrize(

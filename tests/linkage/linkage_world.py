@@ -17,7 +17,8 @@ from governance.agreement import Agreement, Budget, parse_agreement
 from governance.draft import draft_agreement
 from hashing.extract import Extract, read_extract
 from hashing.mapping import load_mapping
-from hashing.package import seal_subjects, shuffle
+from hashing.package import seal_subjects
+from hashing.shuffling import shuffle
 from hashing.subjects import Subjects, collapse
 from linkage.candidates import PassPairs
 from linkage.clusters import Clusters

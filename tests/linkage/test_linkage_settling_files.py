@@ -15,7 +15,7 @@ from linkage_world import AS_OF, NOW, World, world_of
 
 from hashing.extract import Extract, read_extract
 from hashing.mapping import load_mapping
-from hashing.package import shuffle
+from hashing.shuffling import shuffle
 from hashing.subjects import collapse
 from linkage.run import RunResult, link
 from synthetic.generate import synthesise
