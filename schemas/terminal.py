@@ -5,9 +5,7 @@ from __future__ import annotations
 import gc
 import json
 import os
-import signal
 import sys
-import threading
 import traceback
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
@@ -92,39 +90,12 @@ def announcing() -> Iterator[Callable[[str], None]]:
 
 
 @contextmanager
-def _interrupted_later() -> Iterator[None]:
-    """Hold Ctrl-C until the block ends.
-
-    Compiled modules that are being loaded may take it for an error of their own, forget it and go on.
-    """
-    usual = threading.current_thread() is threading.main_thread() and (
-        signal.getsignal(signal.SIGINT) is signal.default_int_handler
-    )
-    if not usual:
-        yield
-        return
-    pressed: list[int] = []
-    signal.signal(signal.SIGINT, lambda number, _frame: pressed.append(number))
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGINT, signal.default_int_handler)
-        if pressed:
-            raise KeyboardInterrupt
-
-
-@contextmanager
 def loading() -> Iterator[None]:
-    """Load modules without looking for garbage meanwhile: they make objects by the hundred thousand, and all stay.
-
-    Raises:
-        KeyboardInterrupt: At the end, when Ctrl-C was pressed meanwhile.
-    """
+    """Load modules without looking for garbage meanwhile: they make objects by the hundred thousand, and all stay."""
     collecting = gc.isenabled()
     gc.disable()
     try:
-        with _interrupted_later():
-            yield
+        yield
     finally:
         gc.freeze()
         gc.unfreeze()  # into the oldest generation: as young ones they would be looked through twice

@@ -69,6 +69,7 @@ _STOPPED = """
 import os, signal, sys
 import hashing.unlocking as unlocking
 
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background jobs begin with it ignored
 opened = unlocking.load_identity
 
 def opening(*words):

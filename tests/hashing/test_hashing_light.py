@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import gc
-import signal
 import subprocess
 import sys
-import threading
 from contextlib import suppress
 
 import pytest
@@ -85,45 +83,3 @@ def test_the_end_looks_for_no_garbage(loads: str, left: bool) -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert (done.stdout, done.stderr) == (f"{left}\n", "")
-
-
-def _pressed(*, then: type[Exception] | None) -> None:
-    """Press Ctrl-C while modules are loaded; one of them forgets about it, or fails."""
-    with loading():
-        try:
-            signal.raise_signal(signal.SIGINT)
-            gc.get_count()  # where Python would raise it at the latest
-        except KeyboardInterrupt:
-            return
-        if then is not None:
-            raise then
-
-
-@pytest.mark.parametrize("then", [None, ModuleNotFoundError])
-def test_ctrl_c_while_modules_are_loaded_is_not_lost(then: type[Exception] | None) -> None:
-    """It is told when they are loaded, though one of them may take it for an error of its own and go on."""
-    with pytest.raises(KeyboardInterrupt):
-        _pressed(then=then)
-    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
-    assert gc.isenabled()
-
-
-def test_loading_leaves_others_their_answer_to_ctrl_c() -> None:
-    """Where somebody else answers it, nothing is changed; nor in a thread, which may not answer it."""
-    answered: list[int] = []
-
-    def load() -> None:
-        with loading():
-            answered.append(0)
-
-    before = signal.signal(signal.SIGINT, lambda number, _frame: answered.append(number))
-    try:
-        with loading():
-            signal.raise_signal(signal.SIGINT)
-            assert answered == [signal.SIGINT]
-    finally:
-        signal.signal(signal.SIGINT, before)
-    thread = threading.Thread(target=load)
-    thread.start()
-    thread.join()
-    assert answered[1:] == [0]
