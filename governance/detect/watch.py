@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import date
 from functools import cache, partial
+from math import lgamma, log
 from typing import Any
 
 import numpy as np
@@ -29,6 +30,12 @@ FEWEST_EVEN = 64
 
 SMALL = 2**40
 """64-bit block ids below this in size are one in 2^23; a UPRN, an NHS number or a date always is."""
+
+_NHS_SHARE = 9e9 / 11 / 2**64
+"""Share of all 64-bit numbers that read as NHS numbers: one in eleven of ten digits (NHS Data Dictionary)."""
+
+_CHANCE = 1e-9
+"""What so rarely happens in a table by chance is no chance."""
 
 _MOST_BUCKETS = 2**20
 _MOST_COUNTED = 2**31 - 1
@@ -73,6 +80,18 @@ class PartFacts:
     expected: Mapping[str, str] | None = None
     heaviest: int = 0
     hits: tuple[Hit, ...] = ()
+
+
+def no_chance(cells: int, rows: int) -> bool:
+    """Return whether so many of `rows` random 64-bit numbers read as NHS numbers less than once in 10^9 such tables.
+
+    Block ids are random numbers: an honest county's twenty million of them hold one that reads so once in a
+    thousand packages. The count is a Poisson variable, whose P(X >= k) is at most m^k / k! (m its mean).
+    """
+    if cells == 0:
+        return False
+    mean = max(rows, 1) * _NHS_SHARE
+    return cells * log(mean) - lgamma(cells + 1) < log(_CHANCE)
 
 
 class _Heaviest:
@@ -205,7 +224,7 @@ class _Column:
     def hits(self) -> Iterator[Hit]:
         place = f"part {self.part}, column {self.name}"
         for kind, cells in (
-            (Kind.NHS_NUMBER, self.nhs),
+            (Kind.NHS_NUMBER, self.nhs if no_chance(self.nhs, self.rows) else 0),
             (Kind.FREE_TEXT, self.readable),
             (Kind.UNKEYED_HASH, self.hashed),
         ):

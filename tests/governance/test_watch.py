@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 from collections import Counter
+from datetime import date
 
 import numpy as np
+import pyarrow as pa
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from governance.detect import watch
-from governance.detect.watch import _Heaviest
+from governance.detect.patterns import Kind
+from governance.detect.watch import PartWatch, _Heaviest, no_chance
+from schemas.payload import pass_schema
+from schemas.scheme import parse_pass
 
 ids = st.integers(min_value=-(2**63), max_value=2**63 - 1)
 
@@ -43,3 +48,60 @@ def test_heaviest_beyond_32_bits() -> None:
     sketch._counts[9] = sketch._rows = watch._MOST_COUNTED - 1
     sketch.see(np.full(5, 9, dtype=np.int64))
     assert sketch.most == watch._MOST_COUNTED + 4
+
+
+NHS = 9434765919
+"""A valid number of the NHS's own test range."""
+
+
+def _hits(blocks: list[np.ndarray]) -> dict[Kind, int]:
+    """Return what a watch finds in the block ids of a pass, batch by batch."""
+    schema = pass_schema(parse_pass("dob+surname.exact"))
+    seen = PartWatch("tokens-00", schema, today=date(2026, 11, 22), rows=sum(map(len, blocks)))
+    for ids in blocks:
+        arrays = [pa.array(ids) if e.name == "block" else pa.nulls(len(ids), e.type) for e in schema]
+        seen.see(pa.RecordBatch.from_arrays(arrays, schema=schema))
+    return {hit.kind: hit.cells for hit in seen.facts().hits}
+
+
+def _random_ids(rows: int, seed: int) -> np.ndarray:
+    return np.random.default_rng(seed).integers(-(2**63), 2**63 - 1, rows)
+
+
+def test_a_block_id_that_reads_as_an_nhs_number_by_chance_is_let_through() -> None:
+    """Block ids are random: one of 10,000 that reads so does not stop a package, but several do."""
+    ids = [_random_ids(5000, seed) for seed in (1, 2)]
+    assert _hits(ids) == {}
+    ids[0][17] = NHS
+    assert _hits(ids) == {}
+    ids[1][4000] = NHS
+    assert _hits(ids) == {Kind.NHS_NUMBER: 2}
+
+
+def test_a_few_nhs_numbers_in_place_of_block_ids_are_seen() -> None:
+    """In a table of a few rows even one is no chance."""
+    assert _hits([np.array([NHS])]) == {Kind.NHS_NUMBER: 1}
+    assert _hits([np.full(5, NHS)]) == {Kind.NHS_NUMBER: 5}
+
+
+@pytest.mark.parametrize(
+    ("rows", "fewest"), [(1, 1), (20, 1), (10_000, 2), (900_000, 2), (10**7, 3), (10**8, 4), (10**10, 10)]
+)
+def test_how_many_are_no_chance(rows: int, fewest: int) -> None:
+    """As many as random numbers hold less than once in 10^9 tables, by the Poisson distribution summed up here."""
+    mean = rows * 9e9 / 11 / 2**64
+    assert not no_chance(fewest - 1, rows)
+    assert no_chance(fewest, rows)
+    assert 1 - sum(_poisson(mean, cells) for cells in range(fewest)) < 1e-9 + 1e-15
+
+
+def _poisson(mean: float, cells: int) -> float:
+    return float(np.exp(-mean) * mean**cells / np.prod(np.arange(1, cells + 1, dtype=float)))
+
+
+def test_share_of_numbers_that_read_as_nhs_numbers() -> None:
+    """One in eleven of ten digits, dummies left out, as counted in a sample of them."""
+    from governance.detect.columns import nhs_numbers
+
+    sample = np.random.default_rng(5).integers(0, 10**10, 2_000_000)
+    assert nhs_numbers(sample) / len(sample) * 10**10 / 2**64 == pytest.approx(watch._NHS_SHARE, rel=0.02)
