@@ -31,7 +31,7 @@ from typing import Any
 
 from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
 
-from benchmarks.roles import ENVIRONMENT, make_area, seal_arguments, tallystick
+from benchmarks.roles import ENVIRONMENT, Extract, make_area, seal_arguments, tallystick
 from governance.agreement_reading import read_document
 from governance.draft import DEFAULT_PASSES
 from schemas.scheme import absent_under, parse_pass
@@ -132,12 +132,12 @@ def _watched(command: list[str], environment: dict[str, str]) -> tuple[str, str,
     return printed, complained, process.returncode, most
 
 
-def seal_once(folder: Path, agency: str) -> dict[str, Any]:
-    """Seal the extract of an agency in a fresh process and return the figures."""
+def seal_once(folder: Path, agency: str, extract: Extract | None = None) -> dict[str, Any]:
+    """Seal the extract of an agency, or another file and its mapping, in a fresh process and return the figures."""
     package, stages = folder / "bench.tally", folder / "stages.json"
     for made in (package, package.with_suffix(".crosswalk")):
         made.unlink(missing_ok=True)
-    words = [*map(str, seal_arguments(folder, agency, package)), "--json"]
+    words = [*map(str, seal_arguments(folder, agency, package, extract)), "--json"]
     command = [sys.executable, "-c", _STAGED, str(stages), *words]
     before, begun = resource.getrusage(resource.RUSAGE_CHILDREN), time.perf_counter()
     printed, complained, code, most = _watched(command, _installed(folder / "compiled"))

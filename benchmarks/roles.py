@@ -18,6 +18,8 @@ AGENCIES = ("adults_social_care", "childrens_social_care", "fire_and_rescue", "h
 UNIT = "linkage-unit"
 RUN = "2026-11"
 EXCLUDED = ("protected_address", "upheld_objection", "adoption", "protected_person")
+Extract = tuple[Path, Path]
+"""An extract and its mapping."""
 ENVIRONMENT = {**os.environ, "TALLYSTICK_PASSPHRASE": "correct horse battery staple"}
 
 
@@ -73,10 +75,11 @@ def _ceremony(folder: Path) -> None:
         step(name, "combine", "--out", folder / f"{name}.secret")
 
 
-def seal_arguments(folder: Path, name: str, out: Path) -> list[str | Path]:
-    """Return the arguments of `tallystick seal` for an agency of the area."""
+def seal_arguments(folder: Path, name: str, out: Path, extract: Extract | None = None) -> list[str | Path]:
+    """Return the arguments of `tallystick seal` for an agency of the area and its own extract, or another one."""
+    file, mapping = extract or (folder / "extracts" / f"{name}.parquet", folder / "extracts" / "mapping.yaml")
     return [
-        *("seal", folder / "extracts" / f"{name}.parquet", "--mapping", folder / "extracts" / "mapping.yaml"),
+        *("seal", file, "--mapping", mapping),
         *("--agreement", folder / "agreement.yaml", "--key", folder / f"{name}.key"),
         *("--secret", folder / f"{name}.secret", "--run", RUN),
         *("--out", out, "--crosswalk", out.with_suffix(".crosswalk")),

@@ -18,7 +18,7 @@ from hashing.digests import Digests
 from hashing.native.tokens import ColumnKernels, FieldDigests
 from hashing.places import Places
 
-_SLICE_ROWS = 4096
+_SLICE_ROWS = 4100
 """Rows of which all columns are made at a time. Of 512 to 8,192 the quickest (a development figure)."""
 
 
