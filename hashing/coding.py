@@ -93,6 +93,11 @@ def looked_up(table: Codes, source: Codes, rows: Rows | None = None) -> Codes:
     return found
 
 
+def words_at(words: NDArray[np.uint64], rows: Codes) -> NDArray[np.uint64]:
+    """Return the words of `rows`."""
+    return native.pick(words, rows) if native.available() else words[rows]
+
+
 def mark(flags: NDArray[np.uint64], source: Codes, marked: NDArray[np.uint64]) -> None:
     """Add to what is `marked` of each row, in place, the flags of its code; -1 has the last ones."""
     if native.available():

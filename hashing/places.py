@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hashing.cmac import Blocks
-from hashing.coding import Codes
+from hashing.coding import Codes, at
 from hashing.digests import Digests
 from hashing.native import tokens as native
 
@@ -51,6 +51,6 @@ class Places:
         if source is None:
             return self._versions
         if id(source) not in self._found:
-            found = source.take(self._versions)
+            found = at(source, self._versions)
             self._found[id(source)] = found if self._compiled else found.astype(np.intp)
         return self._found[id(source)]

@@ -222,7 +222,8 @@ class _Batches:
         rows, ids = self._job.rows[turn], self._job.ids[turn]
         kept = roomy(ids[:complete], self._crowded_cell)
         sealed = int(np.count_nonzero(kept))
-        rows[:sealed], ids[:sealed] = rows[:complete][kept], ids[:complete][kept]
+        if sealed < complete:
+            rows[:sealed], ids[:sealed] = rows[:complete][kept], ids[:complete][kept]
         yield _Begun(
             blocking=blocking,
             sealed=sealed,

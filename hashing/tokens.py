@@ -20,7 +20,7 @@ from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
 from numpy.typing import NDArray
 
 from hashing.cmac import Blocks
-from hashing.coding import Codes
+from hashing.coding import Codes, words_at
 from hashing.digests import SLICE_ROWS, Digests
 from hashing.keys import TokenKeys
 from hashing.native import tokens as native
@@ -40,13 +40,13 @@ class _Slice:
     """
 
     def __init__(self, rows: int) -> None:
-        self.rows = rows
-        self.blocks = np.empty((rows, 2), dtype=np.uint64)
+        self.rows, size = rows, 16 * rows
         self.zeros = np.zeros((rows, 2), dtype=np.uint64)
-        self.source = self.blocks.view(np.uint8).reshape(-1).data
-        room = np.empty(16 * rows + 15, dtype=np.uint8)  # `update_into` asks for 15 bytes more than it fills
-        self.target = room.data
-        self.made = room[: 16 * rows].view(np.uint64).reshape(-1, 2)
+        # Either is encrypted into the other; `update_into` asks for 15 bytes more than it fills.
+        given, made = np.empty((2, size + 16), dtype=np.uint8)
+        self.source, self.back = given[:size].data, given[: size + 15].data
+        self.target, self.again = made[: size + 15].data, made[:size].data
+        self.blocks, self.made = (room[:size].view(np.uint64).reshape(-1, 2) for room in (given, made))
         self.tokens: dict[np.dtype[Any], NDArray[Any]] = {
             kind: self.made.view(kind)[:, 0] for kind in (np.dtype("<u2"), np.dtype("<u4"))
         }
@@ -163,7 +163,7 @@ class PassSealer:
             # Column by column: the digests of one are few enough for the cache, those of all columns are not.
             for name, made in outs.items():
                 self._seal_column(name, places, slices, states, made)
-        member = self._digests.member[rows]
+        member = words_at(self._digests.member, rows)
         for name in noise:
             # Outside its rarity class a name gets a random token: nothing shows unless two records agree.
             _replace_outside(member, self._digests.bits[name], noise[name], room.columns[column(name)])
@@ -175,9 +175,9 @@ class PassSealer:
         """Return for each row what its tokens begin with: its block secret, enciphered, and the mask of the end."""
         states = np.empty((places.rows, 2), dtype=np.uint64)
         for piece, room in slices:
-            room.blocks[:] = self._secrets(places, piece, room)
-            self._comparison.update(room.source, room.target)
-            np.bitwise_xor(room.made, self._comparison.last_mask, out=states[piece])
+            self._secrets(places, piece, room)
+            self._comparison.update(room.again, room.back)
+            np.bitwise_xor(room.blocks, self._comparison.last_mask, out=states[piece])
         return states
 
     def _seal_column(
@@ -191,7 +191,7 @@ class PassSealer:
 
     def _mark_missing(self, room: BatchRoom, rows: Codes) -> dict[str, int]:
         present = {self._digests.bits[name]: room.present[column(name)] for name in self._tokens}
-        _mark_present(self._digests.held[rows], present)
+        _mark_present(words_at(self._digests.held, rows), present)
         return {
             column(name): len(rows) - int(np.bitwise_count(room.present[column(name)]).sum())
             for name in self._tokens

@@ -45,6 +45,18 @@ KERNEL int64_t tallystick_look_up(const int32_t *restrict table, int64_t values,
     return count;
 }
 
+/* out[i] = words[rows[i]]. */
+KERNEL int64_t tallystick_pick(const uint64_t *restrict words, int64_t size, const int32_t *restrict rows,
+                               uint64_t *restrict out, int64_t count)
+{
+    for (int64_t i = 0; i < count; i++) {
+        if (rows[i] < 0 || rows[i] >= size)
+            return -1;
+        out[i] = words[rows[i]];
+    }
+    return count;
+}
+
 /* Number codes[rows[i]] anew in the order of appearance; -1 stays. `number`, one a code and one more, is full of -1
  * before. `rows` may be NULL. old[k] becomes the code that is k now, and has room for one more than there can be. */
 KERNEL int64_t tallystick_in_order(const int32_t *restrict codes, int64_t size, const int32_t *restrict rows,

@@ -28,6 +28,7 @@ _COUNTED = 254
 def _kernels() -> CDLL:
     given = {
         "look_up": "pnpnppn",
+        "pick": "pnppn",
         "in_order": "pnpnpnpp",
         "weigh": "ppnpn",
         "mark": "pnppn",
@@ -87,6 +88,20 @@ def look_up(source: Codes, *, rows: Rows | None = None, table: Codes | None = No
             address(out),
             count,
         )
+    )
+    return out
+
+
+def pick(words: NDArray[np.uint64], rows: Codes) -> NDArray[np.uint64]:
+    """Return `words[rows]`.
+
+    Raises:
+        IndexError: A row lies outside.
+    """
+    words, rows = _plain(words, np.uint64), _plain(rows, np.int32)
+    out = np.empty(len(rows), dtype=np.uint64)
+    _found(
+        _kernels().tallystick_pick(address(words), len(words), address(rows), address(out), len(rows))
     )
     return out
 

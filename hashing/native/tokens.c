@@ -97,6 +97,11 @@ KERNEL void tallystick_present(const uint64_t *restrict held, uint8_t *const *ou
         uint64_t rows[8] = {0};
         memcpy(rows, held + row, (size_t)(count - row < 8 ? count - row : 8) * sizeof *rows);
         for (int first = 0; first < 64; first += 8) {
+            int wanted = 0;
+            for (int bit = first; bit < first + 8; bit++)
+                wanted |= outs[bit] != NULL;
+            if (!wanted)
+                continue;
             uint64_t square = 0;
             for (int i = 0; i < 8; i++)
                 square |= (rows[i] >> first & 0xFF) << (8 * i);
