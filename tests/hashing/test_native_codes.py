@@ -67,6 +67,14 @@ def test_rows_and_tables_are_looked_up(codes: Codes, data: st.DataObject) -> Non
     _same(column.codes, _by_numpy(lambda: column.codes))
 
 
+@given(_words(), st.randoms(use_true_random=False))
+def test_words_of_rows(words: NDArray[np.uint64], random: Any) -> None:
+    """Words are those of the rows, which may repeat, with and without kernels."""
+    rows = np.array(random.choices(range(len(words)), k=len(words)) if len(words) else [], dtype=np.int32)
+    _same(coding.words_at(words, rows), words[rows])
+    _same(_by_numpy(lambda: coding.words_at(words, rows)), words[rows])
+
+
 @given(_codes(), st.booleans(), st.randoms(use_true_random=False))
 def test_codes_are_numbered_in_the_same_order(codes: Codes, mixed: bool, random: Any) -> None:
     """With rows in any order, or all as they stand."""
@@ -228,6 +236,8 @@ def test_contacts_go_by_subject_and_day(subject: Codes, undated: bool, random: A
         lambda column: native.look_up(column, table=column[:3]),
         lambda column: native.look_up(column, rows=np.array([3]), table=column[:3]),
         lambda column: native.look_up(column[:0], rows=np.array([0])),
+        lambda column: native.pick(column.astype(np.uint64), np.array([4])),
+        lambda column: native.pick(column.astype(np.uint64), np.array([-1])),
         lambda column: native.in_order(column, 3),
         lambda column: native.in_order(column - 3, 4),
         lambda column: native.in_order(column, 4, np.array([0, 4])),
