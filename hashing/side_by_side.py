@@ -19,8 +19,8 @@ from hashing.native.tokens import ColumnKernels, FieldDigests
 from hashing.places import Places
 
 _SLICE_ROWS = 4100
-"""Rows of which all columns are made at a time. Of 512 to 8,196 the quickest; 4,096 is 3 to 7% slower, as with a power
-of two the same row of all columns falls into one set of the caches (development figures)."""
+"""Rows of which all columns are made at a time. Of 512 to 8,196 the quickest; with 4,096 tokens take 3 to 7% longer, as
+with a power of two the same row of all columns falls into one set of the caches (development figures)."""
 
 
 def _fields(names: Sequence[str], digests: Digests, places: Places) -> tuple[list[FieldDigests], list[str]]:
