@@ -100,9 +100,7 @@ def pick(words: NDArray[np.uint64], rows: Codes) -> NDArray[np.uint64]:
     """
     words, rows = _plain(words, np.uint64), _plain(rows, np.int32)
     out = np.empty(len(rows), dtype=np.uint64)
-    _found(
-        _kernels().tallystick_pick(address(words), len(words), address(rows), address(out), len(rows))
-    )
+    _found(_kernels().tallystick_pick(address(words), len(words), address(rows), address(out), len(rows)))
     return out
 
 
