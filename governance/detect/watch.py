@@ -37,6 +37,9 @@ _NHS_SHARE = 9e9 / 11 / 2**64
 _CHANCE = 1e-9
 """What so rarely happens in a table by chance is no chance."""
 
+_MOST_DIFFERENT = 2**16
+"""Small numbers that are told apart; far fewer show that a column holds no block ids."""
+
 _MOST_BUCKETS = 2**20
 _MOST_COUNTED = 2**31 - 1
 """Rows that can share a bucket before its count needs more than 32 bits."""
@@ -51,7 +54,8 @@ class ColumnFacts:
         low, high: Smallest and largest number (days since 1970 for dates, bytes for binary), None when empty. Of tokens
             only as far as it takes to see both halves of their range.
         uneven: Whether the numbers lie in one half of the range of their type, as no tokens do.
-        small: 64-bit numbers below `SMALL` in size.
+        small: Cells with 64-bit numbers below `SMALL` in size.
+        different: How many different numbers these are; at most `_MOST_DIFFERENT`. All rows of a block share its id.
     """
 
     type: str
@@ -59,6 +63,7 @@ class ColumnFacts:
     high: int | None = None
     uneven: bool = False
     small: int = 0
+    different: int = 0
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -82,16 +87,18 @@ class PartFacts:
     hits: tuple[Hit, ...] = ()
 
 
-def no_chance(cells: int, rows: int) -> bool:
+def no_chance(numbers: int, rows: int) -> bool:
     """Return whether so many of `rows` random 64-bit numbers read as NHS numbers less than once in 10^9 such tables.
+
+    Different numbers are to be counted: all rows of a block share its id, and would all read so.
 
     Block ids are random numbers: an honest county's twenty million of them hold one that reads so once in a
     thousand packages. The count is a Poisson variable, whose P(X >= k) is at most m^k / k! (m its mean).
     """
-    if cells == 0:
+    if numbers == 0:
         return False
     mean = max(rows, 1) * _NHS_SHARE
-    return cells * log(mean) - lgamma(cells + 1) < log(_CHANCE)
+    return numbers * log(mean) - lgamma(numbers + 1) < log(_CHANCE)
 
 
 class _Heaviest:
@@ -150,6 +157,7 @@ class _Column:
         block, self._half, self._flag, self._bytes_, self._day = _traits(kind)
         self.heaviest = _Heaviest(rows) if block else None
         self._distinct = 0
+        self._different: set[int] = set()
 
     def see(self, values: pa.Array, *, probe: bool) -> None:
         first = self.rows == 0
@@ -209,6 +217,8 @@ class _Column:
         small = blocks[(blocks > -SMALL) & (blocks < SMALL)]
         self.small += len(small)
         self.nhs += nhs_numbers(small)
+        if len(small) and len(self._different) < _MOST_DIFFERENT:
+            self._different.update(np.unique(small)[:_MOST_DIFFERENT].tolist())
         if probe:
             self.hashed += count_known(number_prefixes(blocks[: 16 * SAMPLE]), self.today, USUAL)
 
@@ -219,12 +229,16 @@ class _Column:
             high=self.high,
             uneven=self._one_sided and self._distinct >= FEWEST_EVEN,
             small=self.small,
+            different=min(len(self._different), _MOST_DIFFERENT),
         )
+
+    def _holds_nhs_numbers(self) -> bool:
+        return no_chance(nhs_numbers(np.array(sorted(self._different), dtype=np.int64)), self.rows)
 
     def hits(self) -> Iterator[Hit]:
         place = f"part {self.part}, column {self.name}"
         for kind, cells in (
-            (Kind.NHS_NUMBER, self.nhs if no_chance(self.nhs, self.rows) else 0),
+            (Kind.NHS_NUMBER, self.nhs if self._holds_nhs_numbers() else 0),
             (Kind.FREE_TEXT, self.readable),
             (Kind.UNKEYED_HASH, self.hashed),
         ):

@@ -77,7 +77,9 @@ def token_shape(package: PackageSubject) -> Iterator[Fault]:
     for part in _parts(package):
         uneven = [name for name, facts in part.columns.items() if facts.uneven]
         few = 8 + 6 * (part.rows / 2**23) ** 0.5 + part.rows / 2**23
-        small = [name for name, facts in part.columns.items() if facts.small > few]
+        # All rows of a block share its id, and a block has no more rows than agreed.
+        most = few * package.agreement.crowded_cell
+        small = [name for name, facts in part.columns.items() if facts.different > few or facts.small > most]
         if uneven or small:
             yield Fault(
                 sentence="A column of tokens holds numbers that are no tokens.",

@@ -72,7 +72,8 @@ FAILING: list[Case] = [
     ("P01", lambda: with_part("tokens-00", column_note={"type": "string"})),
     ("P01", lambda: with_part("versions", column_subject={"type": "int64"})),
     ("P02", lambda: with_part("tokens-00", column_forename_exact={"uneven": True})),
-    ("P02", lambda: with_part("tokens-01", rows=10_000, column_block={"small": 9})),
+    ("P02", lambda: with_part("tokens-01", rows=10_000, column_block={"small": 9, "different": 9})),
+    ("P02", lambda: with_part("tokens-01", rows=10_000, column_block={"small": 10_000, "different": 2})),
     *(
         ("P03", lambda kind=kind: _hit(kind, "file name"))  # type: ignore[misc]
         for kind in Kind
@@ -120,7 +121,8 @@ FAILING: list[Case] = [
 PASSING: list[Case] = [
     *((rule_id, package) for rule_id in BY_ID),
     ("P01", lambda: package(parts=None)),
-    ("P02", lambda: with_part("tokens-01", rows=10_000, column_block={"small": 8})),
+    ("P02", lambda: with_part("tokens-01", rows=10_000, column_block={"small": 8, "different": 8})),
+    ("P02", lambda: with_part("tokens-01", rows=10_000, column_block={"small": 20, "different": 1})),
     ("P06", lambda: package(stated=stated(facts_linkage_secret=None))),
     ("P08", lambda: _older(24, date(2024, 7, 2))),
     ("P08", lambda: _everyone(3)),

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from governance.detect import watch
 from governance.detect.patterns import Kind
-from governance.detect.watch import PartWatch, _Heaviest, no_chance
+from governance.detect.watch import PartFacts, PartWatch, _Heaviest, no_chance
 from schemas.payload import pass_schema
 from schemas.scheme import parse_pass
 
@@ -54,14 +54,22 @@ NHS = 9434765919
 """A valid number of the NHS's own test range."""
 
 
-def _hits(blocks: list[np.ndarray]) -> dict[Kind, int]:
+OTHER = 4010232137
+"""Another one."""
+
+
+def _seen(blocks: list[np.ndarray]) -> PartFacts:
     """Return what a watch finds in the block ids of a pass, batch by batch."""
     schema = pass_schema(parse_pass("dob+surname.exact"))
     seen = PartWatch("tokens-00", schema, today=date(2026, 11, 22), rows=sum(map(len, blocks)))
     for ids in blocks:
         arrays = [pa.array(ids) if e.name == "block" else pa.nulls(len(ids), e.type) for e in schema]
         seen.see(pa.RecordBatch.from_arrays(arrays, schema=schema))
-    return {hit.kind: hit.cells for hit in seen.facts().hits}
+    return seen.facts()
+
+
+def _hits(blocks: list[np.ndarray]) -> dict[Kind, int]:
+    return {hit.kind: hit.cells for hit in _seen(blocks).hits}
 
 
 def _random_ids(rows: int, seed: int) -> np.ndarray:
@@ -74,14 +82,27 @@ def test_a_block_id_that_reads_as_an_nhs_number_by_chance_is_let_through() -> No
     assert _hits(ids) == {}
     ids[0][17] = NHS
     assert _hits(ids) == {}
-    ids[1][4000] = NHS
-    assert _hits(ids) == {Kind.NHS_NUMBER: 2}
+    ids[1][4000:4010] = NHS  # all rows of a block share its id
+    assert _hits(ids) == {}
+    ids[1][50] = OTHER
+    assert _hits(ids) == {Kind.NHS_NUMBER: 12}
 
 
 def test_a_few_nhs_numbers_in_place_of_block_ids_are_seen() -> None:
     """In a table of a few rows even one is no chance."""
     assert _hits([np.array([NHS])]) == {Kind.NHS_NUMBER: 1}
     assert _hits([np.full(5, NHS)]) == {Kind.NHS_NUMBER: 5}
+
+
+def test_small_numbers_are_counted_by_cells_and_by_value(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A block of many rows is one number; beyond a bound numbers are not told apart any more."""
+    ids = [_random_ids(5000, seed) for seed in (1, 2)]
+    ids[0][:12], ids[1][:3], ids[1][3] = 77, -77, 78
+    facts = _seen(ids).columns["block"]
+    assert (facts.small, facts.different) == (16, 3)
+    monkeypatch.setattr(watch, "_MOST_DIFFERENT", 2)
+    facts = _seen(ids).columns["block"]
+    assert (facts.small, facts.different) == (16, 2)
 
 
 @pytest.mark.parametrize(
